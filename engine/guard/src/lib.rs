@@ -1,0 +1,1 @@
+//! All contact with what is not trusted: children, network, hostile files.

@@ -1,0 +1,81 @@
+//! What a pipeline may use: descriptions of stages, without the stages.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use docgenie_document::Slot;
+use serde_json::{Map, Value};
+
+/// Whether a stage sees one document at a time or the whole run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Maps a document to itself with more slots filled.
+    Document,
+    /// Streams all documents in index order: begin, add, finish.
+    Dataset,
+}
+
+/// The slots a stage touches, given its options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SlotUse {
+    /// Slots it cannot do without.
+    pub reads: Vec<Slot>,
+    /// Slots it uses where an earlier stage writes them.
+    pub reads_if_present: Vec<Slot>,
+    /// Slots it fills or replaces.
+    pub writes: Vec<Slot>,
+}
+
+/// From resolved options (valid by the stage's schema) to the slots touched.
+pub type SlotsOf = Arc<dyn Fn(&Map<String, Value>) -> SlotUse + Send + Sync>;
+
+/// What the planner and the reference pages know about a stage.
+#[derive(Clone)]
+pub struct StageSpec {
+    /// Name in kebab case, as `uses = "..."` gives it.
+    pub name: String,
+    /// One line.
+    pub summary: String,
+    /// Markdown: what it does, and an example.
+    pub documentation: String,
+    /// Document or dataset.
+    pub scope: Scope,
+    /// Whether it starts documents rather than working on documents others have started.
+    pub starts_documents: bool,
+    /// JSON Schema of its options: an object with `properties`, each with a `description`.
+    pub options: Value,
+    /// The slots it touches.
+    pub slots: SlotsOf,
+}
+
+impl fmt::Debug for StageSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StageSpec")
+            .field("name", &self.name)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// All stages a pipeline may use, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue(BTreeMap<String, StageSpec>);
+
+impl Catalogue {
+    /// The stage of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&StageSpec> {
+        self.0.get(name)
+    }
+
+    /// All stages in order of name.
+    pub fn iter(&self) -> impl Iterator<Item = &StageSpec> {
+        self.0.values()
+    }
+}
+
+impl FromIterator<StageSpec> for Catalogue {
+    fn from_iter<T: IntoIterator<Item = StageSpec>>(specs: T) -> Self {
+        let named = specs.into_iter().map(|spec| (spec.name.clone(), spec));
+        Self(named.collect())
+    }
+}

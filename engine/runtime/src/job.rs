@@ -1,0 +1,343 @@
+//! Jobs: what is kept about a run, the moves it may make, and the store that keeps it.
+//!
+//! A store is an append-only list of [`JobEvent`]s and the state they add up to. The state is a
+//! pure function of the events ([`RunRecord::apply`]), so that it can be rebuilt from them.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
+
+use async_trait::async_trait;
+use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A run's name, `run-17`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub u64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "run-{}", self.0)
+    }
+}
+
+/// A text that names no run.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not the name of a run, such as `run-17`")]
+pub struct ParseRunIdError(String);
+
+impl FromStr for RunId {
+    type Err = ParseRunIdError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let number = text.strip_prefix("run-").unwrap_or(text);
+        let number = number
+            .parse()
+            .map_err(|_| ParseRunIdError(text.to_owned()))?;
+        Ok(Self(number))
+    }
+}
+
+/// Everything needed to run again.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The pipeline file, absolute; absent for one that was uploaded or shipped in the binary.
+    pub file: Option<PathBuf>,
+    /// Digest of the file's text.
+    pub pipeline_digest: Digest,
+    /// Parameters that were set.
+    pub params: Map<String, Value>,
+    /// The run seed.
+    pub seed: Seed,
+    /// Files given with `--input`, absolute.
+    pub inputs: Vec<PathBuf>,
+    /// Where the dataset goes, absolute.
+    pub out: Option<PathBuf>,
+    /// Where the ZIP goes, absolute.
+    pub zip: Option<PathBuf>,
+}
+
+/// Where a run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunState {
+    /// Documents are being worked on.
+    Running,
+    /// All done; some documents may be dead letters.
+    Completed,
+    /// Ended by a failure that no document could have survived.
+    Failed,
+    /// Ended by a person.
+    Cancelled,
+    /// Its process died. Running it again resumes it.
+    Interrupted,
+}
+
+impl RunState {
+    /// Whether nothing more happens in it.
+    #[must_use]
+    pub const fn terminal(self) -> bool {
+        !matches!(self, Self::Running)
+    }
+}
+
+/// Something that happened to a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum JobEvent {
+    /// It began.
+    Started {
+        /// What it runs.
+        spec: Box<RunSpec>,
+        /// How many documents were asked for.
+        documents: u64,
+        /// Ids of its document stages, in order.
+        stages: Vec<String>,
+        /// When, in milliseconds since 1970.
+        at: u64,
+    },
+    /// A document passed every document stage.
+    DocumentSucceeded {
+        /// Which.
+        document: DocumentId,
+        /// Milliseconds spent by stage id; absent for stages that were hits.
+        spent: BTreeMap<String, u64>,
+        /// Remarks of the stages.
+        remarks: Vec<String>,
+    },
+    /// A document failed for good.
+    DocumentFailed {
+        /// Which.
+        document: DocumentId,
+        /// The stage.
+        stage: String,
+        /// Why.
+        problem: Problem,
+    },
+    /// The run ended.
+    Ended {
+        /// How; never `Running`.
+        state: RunState,
+        /// Why, where it failed.
+        problem: Option<Problem>,
+        /// When, in milliseconds since 1970.
+        at: u64,
+    },
+}
+
+/// A move that the state machine does not know.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{run} is {state:?}: `{event}` cannot happen to it")]
+pub struct IllegalMove {
+    /// The run.
+    pub run: RunId,
+    /// Where it stands.
+    pub state: RunState,
+    /// What was to happen.
+    pub event: &'static str,
+}
+
+/// What a stage has done in a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageProgress {
+    /// Documents it has finished.
+    pub done: u64,
+    /// Of these, how many were remembered.
+    pub hits: u64,
+    /// Documents it has failed.
+    pub failed: u64,
+    /// Milliseconds of work, summed over documents.
+    pub spent_ms: u64,
+}
+
+/// A run as it stands: the sum of its events.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RunRecord {
+    /// Its name.
+    pub id: RunId,
+    /// What it runs.
+    pub spec: RunSpec,
+    /// Where it stands.
+    pub state: RunState,
+    /// Documents asked for.
+    pub documents: u64,
+    /// Documents that succeeded.
+    pub succeeded: u64,
+    /// Documents that failed.
+    pub failed: u64,
+    /// Progress by stage id, in plan order.
+    pub stages: Vec<(String, StageProgress)>,
+    /// Why it failed.
+    pub problem: Option<Problem>,
+    /// When it began, in milliseconds since 1970.
+    pub started_at: u64,
+    /// When it ended.
+    pub ended_at: Option<u64>,
+}
+
+impl RunRecord {
+    /// The record that a run's first event makes; `None` if it is not [`JobEvent::Started`].
+    #[must_use]
+    pub fn begin(id: RunId, event: &JobEvent) -> Option<Self> {
+        let JobEvent::Started {
+            spec,
+            documents,
+            stages,
+            at,
+        } = event
+        else {
+            return None;
+        };
+        let fresh = |stage: &String| (stage.clone(), StageProgress::default());
+        Some(Self {
+            id,
+            spec: (**spec).clone(),
+            state: RunState::Running,
+            documents: *documents,
+            succeeded: 0,
+            failed: 0,
+            stages: stages.iter().map(fresh).collect(),
+            problem: None,
+            started_at: *at,
+            ended_at: None,
+        })
+    }
+
+    /// The record after one more event.
+    ///
+    /// # Errors
+    /// When the run has ended already, or the event begins it a second time.
+    pub fn apply(&mut self, event: &JobEvent) -> Result<(), IllegalMove> {
+        let illegal = |event| IllegalMove {
+            run: self.id,
+            state: self.state,
+            event,
+        };
+        if self.state.terminal() {
+            return Err(illegal("anything"));
+        }
+        match event {
+            JobEvent::Started { .. } => return Err(illegal("started")),
+            JobEvent::DocumentSucceeded { spent, .. } => {
+                self.succeeded += 1;
+                for (stage, progress) in &mut self.stages {
+                    progress.done += 1;
+                    match spent.get(stage) {
+                        Some(ms) => progress.spent_ms += ms,
+                        None => progress.hits += 1,
+                    }
+                }
+            }
+            JobEvent::DocumentFailed { stage, .. } => {
+                self.failed += 1;
+                if let Some((_, progress)) = self.stages.iter_mut().find(|(id, _)| id == stage) {
+                    progress.failed += 1;
+                }
+            }
+            JobEvent::Ended { state, problem, at } => {
+                if !state.terminal() {
+                    return Err(illegal("ended as running"));
+                }
+                self.state = *state;
+                self.problem.clone_from(problem);
+                self.ended_at = Some(*at);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is kept about one document of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DocumentRecord {
+    /// Which.
+    pub document: DocumentId,
+    /// The stage it failed in and why; absent where it succeeded.
+    pub failure: Option<(String, Problem)>,
+    /// Milliseconds by stage.
+    pub spent: BTreeMap<String, u64>,
+    /// Remarks of the stages.
+    pub remarks: Vec<String>,
+}
+
+impl DocumentRecord {
+    /// The record this event makes; `None` for events about the run.
+    #[must_use]
+    pub fn of(event: &JobEvent) -> Option<Self> {
+        match event {
+            JobEvent::DocumentSucceeded {
+                document,
+                spent,
+                remarks,
+            } => Some(Self {
+                document: *document,
+                failure: None,
+                spent: spent.clone(),
+                remarks: remarks.clone(),
+            }),
+            JobEvent::DocumentFailed {
+                document,
+                stage,
+                problem,
+            } => Some(Self {
+                document: *document,
+                failure: Some((stage.clone(), problem.clone())),
+                spent: BTreeMap::new(),
+                remarks: Vec::new(),
+            }),
+            JobEvent::Started { .. } | JobEvent::Ended { .. } => None,
+        }
+    }
+}
+
+/// A store that cannot do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such run.
+    #[error("there is no {0}")]
+    NoSuchRun(RunId),
+    /// The event does not fit the run's state.
+    #[error(transparent)]
+    Illegal(#[from] IllegalMove),
+    /// The store cannot be reached, is full or broken.
+    #[error("the job store failed while {doing}")]
+    Failed {
+        /// What it was doing.
+        doing: String,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
+
+/// Keeps runs. What a call has returned `Ok` for survives a `kill -9` and a power cut.
+#[async_trait]
+pub trait JobStore: Send + Sync {
+    /// Records a new run by its [`JobEvent::Started`] and gives it the next free name.
+    async fn create(&self, started: JobEvent) -> Result<RunId, StoreError>;
+
+    /// Records what happened to a run, in order. Either all of it is durable or the call fails.
+    async fn append(&self, run: RunId, events: Vec<JobEvent>) -> Result<(), StoreError>;
+
+    /// One run.
+    async fn run(&self, run: RunId) -> Result<RunRecord, StoreError>;
+
+    /// Runs, newest first.
+    async fn runs(&self, limit: usize, skip: usize) -> Result<Vec<RunRecord>, StoreError>;
+
+    /// Documents of a run in index order, beginning at index `from`.
+    async fn documents(
+        &self,
+        run: RunId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<DocumentRecord>, StoreError>;
+
+    /// Documents of a run that failed, in index order.
+    async fn dead_letters(&self, run: RunId) -> Result<Vec<DocumentRecord>, StoreError>;
+
+    /// Forgets a run that has ended.
+    async fn remove(&self, run: RunId) -> Result<(), StoreError>;
+}

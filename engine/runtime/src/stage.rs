@@ -1,0 +1,445 @@
+//! The stage contract.
+//!
+//! A stage is a configuration type that implements [`StageConfig`]: its fields are the options a
+//! pipeline file may set (doc comments become the reference page, defaults the defaults), and
+//! [`StageConfig::build`] makes the working stage. Adding one touches one folder and one line of
+//! the registry; see `docs/adding-a-stage.md`.
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use docgenie_document::{Code, Digest, DocumentId, Seed, Slot, SlotValue, code::Problem};
+use docgenie_pipeline::{Scope, SlotUse, StageSpec};
+use schemars::JsonSchema;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
+
+use crate::{artifact::ArtifactError, files::DatasetFolder};
+
+/// What is outside a pipeline file and a stage may need when it is built.
+#[derive(Clone, Debug)]
+pub struct StageEnv {
+    /// `$DOCGENIE_HOME`: profiles, models and caches live in folders of it.
+    pub home: PathBuf,
+    /// The folder of the pipeline file; relative paths of options start here.
+    pub pipeline_dir: PathBuf,
+    /// Files given with `--input`.
+    pub inputs: Vec<PathBuf>,
+    /// How many documents are worked on at once (`--jobs`).
+    pub jobs: usize,
+}
+
+/// A configuration that can become a stage.
+pub trait StageConfig: Serialize + DeserializeOwned + JsonSchema + Send + 'static {
+    /// Name in kebab case.
+    const NAME: &'static str;
+    /// Counts up whenever the same inputs would give other outputs: it is part of every memo key.
+    const VERSION: u32;
+    /// One line.
+    const SUMMARY: &'static str;
+    /// Markdown for the reference page.
+    const DOCUMENTATION: &'static str;
+    /// Document or dataset.
+    const SCOPE: Scope;
+    /// Whether it starts documents.
+    const STARTS_DOCUMENTS: bool = false;
+
+    /// The slots it touches with these options.
+    fn slots(&self) -> SlotUse;
+
+    /// Makes the stage: loads templates, finds programs, checks what the schema cannot.
+    ///
+    /// # Errors
+    /// When the options make no sense together or something the stage needs is not there.
+    fn build(self, env: &StageEnv) -> Result<Built, StageFailure>;
+}
+
+/// A stage ready to work.
+pub enum Built {
+    /// Works on one document at a time.
+    Document(Arc<dyn DocumentStage>),
+    /// Streams the whole run.
+    Dataset(Box<dyn DatasetStage>),
+}
+
+/// How many documents a stage may work on at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Concurrency {
+    /// As many as the run has jobs.
+    Jobs,
+    /// At most this many.
+    AtMost(usize),
+}
+
+/// A stage that works on one document at a time. `run` is called from many tasks at once.
+#[async_trait]
+pub trait DocumentStage: Send + Sync {
+    /// For a stage that starts documents: how many there are.
+    fn documents(&self) -> Option<u64> {
+        None
+    }
+
+    /// What the result depends on beside options, slots read and seed: engine versions, digests of
+    /// templates, models and fonts.
+    fn identity(&self) -> String {
+        String::new()
+    }
+
+    /// Whether the result depends on the document's seed and index. Results of stages that do not
+    /// are shared between documents and runs.
+    fn seeded(&self) -> bool {
+        false
+    }
+
+    /// How many documents it may work on at once.
+    fn concurrency(&self) -> Concurrency {
+        Concurrency::Jobs
+    }
+
+    /// Works on one document. Heavy computation goes through [`blocking`].
+    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure>;
+
+    /// Called once when the run is over, however it ended: stop children, free handles.
+    async fn close(&self) {}
+}
+
+/// A stage that streams the documents of a run in index order and writes into the dataset.
+///
+/// Nothing it writes is visible to anyone before every dataset stage of the run has finished.
+#[async_trait]
+pub trait DatasetStage: Send {
+    /// What the result depends on beside options and documents.
+    fn identity(&self) -> String {
+        String::new()
+    }
+
+    /// Before the first document.
+    async fn begin(&mut self, run: &RunFacts, folder: &DatasetFolder) -> Result<(), StageFailure>;
+
+    /// The next document that succeeded, in index order.
+    async fn add(
+        &mut self,
+        document: &DocumentContext,
+        folder: &DatasetFolder,
+    ) -> Result<(), StageFailure>;
+
+    /// After the last. What earlier dataset stages of the run have written is in `dataset`; what
+    /// this one returns is added to it.
+    async fn finish(
+        &mut self,
+        dataset: &DatasetContext,
+        folder: &DatasetFolder,
+    ) -> Result<Outputs, StageFailure>;
+}
+
+/// What a dataset stage may say about the run. Nothing in it depends on time, chance, paths, host
+/// or concurrency.
+#[derive(Clone, Debug)]
+pub struct RunFacts {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Its description.
+    pub description: String,
+    /// Digest of the pipeline file's text.
+    pub pipeline_digest: Digest,
+    /// The parameters, defaults included.
+    pub params: Map<String, Value>,
+    /// The run seed.
+    pub seed: Seed,
+    /// How many documents were asked for.
+    pub documents: u64,
+    /// Every stage of the plan as (id, name, version, identity).
+    pub stages: Vec<StageFacts>,
+    /// The engine's version.
+    pub engine: String,
+}
+
+/// A stage as a dataset card names it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StageFacts {
+    /// Its id in the plan.
+    pub id: String,
+    /// Its name in the catalogue.
+    pub uses: String,
+    /// Its version.
+    pub version: u32,
+    /// Engine versions, digests of templates and models.
+    pub identity: String,
+    /// Its options.
+    pub options: Map<String, Value>,
+}
+
+/// A document that failed, as the dataset names it.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeadLetter {
+    /// Which document.
+    pub document: DocumentId,
+    /// The stage that failed.
+    pub stage: String,
+    /// Why.
+    pub problem: Problem,
+}
+
+/// What is known once all documents have passed.
+pub struct DatasetContext {
+    /// Documents that succeeded.
+    pub succeeded: u64,
+    /// Documents that failed, in index order.
+    pub dead_letters: Vec<DeadLetter>,
+    pub(crate) values: Outputs,
+}
+
+impl DatasetContext {
+    /// What an earlier dataset stage of this run returned.
+    ///
+    /// # Errors
+    /// When the value does not decode.
+    pub fn value<T: SlotValue>(&self) -> Result<Option<T>, StageFailure> {
+        let found = self.values.0.iter().find(|(slot, _)| *slot == T::SLOT);
+        let decoded = found.map(|(_, bytes)| T::decode(bytes.clone()));
+        decoded.transpose().map_err(|error| {
+            StageFailure::new(BROKEN_ARTIFACT, "a value does not decode").because(&error)
+        })
+    }
+}
+
+/// A document as a stage sees it.
+pub struct DocumentContext {
+    /// Its name, which holds its index.
+    pub id: DocumentId,
+    /// The seed for this stage and document; derived from the run seed.
+    pub seed: Seed,
+    pub(crate) slots: Arc<crate::artifact::DocumentSlots>,
+}
+
+impl DocumentContext {
+    /// The value of a slot the stage declared among its `reads`.
+    ///
+    /// # Errors
+    /// When the slot is empty or its artifact is missing or broken.
+    pub async fn read<T: SlotValue>(&self) -> Result<Arc<T>, StageFailure> {
+        let value = self.read_if_present::<T>().await?;
+        value.ok_or_else(|| {
+            let slot = T::SLOT;
+            StageFailure::new(EMPTY_SLOT, format!("slot `{slot}` of {} is empty", self.id))
+        })
+    }
+
+    /// The value of a slot, or `None` where no stage has written it.
+    ///
+    /// # Errors
+    /// When its artifact is missing or broken.
+    pub async fn read_if_present<T: SlotValue>(&self) -> Result<Option<Arc<T>>, StageFailure> {
+        self.slots.read::<T>().await.map_err(Into::into)
+    }
+
+    /// Digests of all filled slots, in order of slot.
+    #[must_use]
+    pub fn digests(&self) -> Vec<(Slot, Digest)> {
+        self.slots.digests()
+    }
+}
+
+/// What a stage writes: encoded values by slot, and things worth telling.
+#[derive(Default)]
+pub struct Outputs(pub(crate) Vec<(Slot, Vec<u8>)>, pub(crate) Vec<String>);
+
+impl Outputs {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With this value in its slot.
+    ///
+    /// # Errors
+    /// When the value does not encode.
+    pub fn with<T: SlotValue>(mut self, value: &T) -> Result<Self, StageFailure> {
+        let bytes = value.encode().map_err(|error| {
+            StageFailure::new(BROKEN_ARTIFACT, "a value does not encode").because(&error)
+        })?;
+        self.0.push((T::SLOT, bytes));
+        Ok(self)
+    }
+
+    /// With a remark about this document that the run reports (counted by its text).
+    #[must_use]
+    pub fn noting(mut self, remark: impl Into<String>) -> Self {
+        self.1.push(remark.into());
+        self
+    }
+}
+
+/// A slot that should be filled is empty: a stage reads what it did not declare.
+pub const EMPTY_SLOT: Code = Code::new("DG0101");
+/// An artifact is missing, altered or of another version.
+pub const BROKEN_ARTIFACT: Code = Code::new("DG0102");
+/// A stage panicked.
+pub const PANIC: Code = Code::new("DG0103");
+
+/// How far a failure reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// This document; the others go on.
+    Document,
+    /// This attempt; another may succeed.
+    Attempt,
+    /// The run: no document can succeed (no browser, no disk space).
+    Run,
+}
+
+/// A stage's failure.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .problem.message)]
+pub struct StageFailure {
+    /// What people read and a job keeps.
+    pub problem: Box<Problem>,
+    /// How far it reaches.
+    pub reach: Reach,
+}
+
+impl StageFailure {
+    /// A failure of this document.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        let problem = Problem {
+            code: code.as_str().to_owned(),
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        };
+        Self {
+            problem: Box::new(problem),
+            reach: Reach::Document,
+        }
+    }
+
+    /// With the chain of causes beneath it.
+    #[must_use]
+    pub fn because(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
+        let chain = std::iter::successors(Some(cause), |error| error.source());
+        self.problem.causes.extend(chain.map(ToString::to_string));
+        self
+    }
+
+    /// With what the reader can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.problem.hint = Some(hint.into());
+        self
+    }
+
+    /// Worth another attempt.
+    #[must_use]
+    pub fn retryable(mut self) -> Self {
+        self.reach = Reach::Attempt;
+        self
+    }
+
+    /// Ends the run.
+    #[must_use]
+    pub fn ends_run(mut self) -> Self {
+        self.reach = Reach::Run;
+        self
+    }
+}
+
+impl From<ArtifactError> for StageFailure {
+    fn from(error: ArtifactError) -> Self {
+        Self::new(BROKEN_ARTIFACT, "an artifact cannot be read").because(&error)
+    }
+}
+
+/// Runs heavy computation away from the async threads.
+///
+/// # Errors
+/// What `work` returns, or [`PANIC`] where it panics.
+pub async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StageFailure> + Send + 'static,
+) -> Result<T, StageFailure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(join) => Err(panicked(join)),
+    }
+}
+
+pub(crate) fn panicked(join: tokio::task::JoinError) -> StageFailure {
+    let detail = match join.try_into_panic() {
+        Ok(panic) => panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
+            .unwrap_or_else(|| "no message".to_owned()),
+        Err(_) => "the task was cancelled".to_owned(),
+    };
+    let mut failure = StageFailure::new(PANIC, "the stage panicked");
+    failure.problem.causes.push(detail);
+    failure.hint("this is a defect of the engine or of a library: please report it")
+}
+
+type Build =
+    Arc<dyn Fn(Map<String, Value>, &StageEnv) -> Result<Built, StageFailure> + Send + Sync>;
+
+/// A registered stage: its description for the planner and its maker for the executor.
+#[derive(Clone)]
+pub struct StageKind {
+    /// The description.
+    pub spec: StageSpec,
+    /// Part of every memo key.
+    pub version: u32,
+    build: Build,
+}
+
+impl StageKind {
+    /// Registers a configuration type.
+    #[must_use]
+    pub fn of<C: StageConfig>() -> Self {
+        let schema = schemars::schema_for!(C);
+        let spec = StageSpec {
+            name: C::NAME.to_owned(),
+            summary: C::SUMMARY.to_owned(),
+            documentation: C::DOCUMENTATION.to_owned(),
+            scope: C::SCOPE,
+            starts_documents: C::STARTS_DOCUMENTS,
+            options: schema.to_value(),
+            slots: Arc::new(|options| {
+                parse::<C>(options.clone())
+                    .map_or_else(|_| SlotUse::default(), |config| config.slots())
+            }),
+        };
+        Self {
+            spec,
+            version: C::VERSION,
+            build: Arc::new(|options, env| {
+                let config = parse::<C>(options).map_err(|error| {
+                    StageFailure::new(
+                        BAD_OPTIONS,
+                        format!("the options of `{}` do not fit", C::NAME),
+                    )
+                    .because(&error)
+                })?;
+                config.build(env)
+            }),
+        }
+    }
+
+    /// Makes the stage from resolved options.
+    ///
+    /// # Errors
+    /// What the stage finds wrong with its options or its environment.
+    pub fn build(
+        &self,
+        options: Map<String, Value>,
+        env: &StageEnv,
+    ) -> Result<Built, StageFailure> {
+        (self.build)(options, env)
+    }
+}
+
+/// Options that pass the schema but not the stage.
+pub const BAD_OPTIONS: Code = Code::new("DG0104");
+
+fn parse<C: StageConfig>(options: Map<String, Value>) -> Result<C, serde_json::Error> {
+    serde_json::from_value(Value::Object(options))
+}

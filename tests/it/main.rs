@@ -1,0 +1,1 @@
+//! Behaviours of the whole engine, one file a theme.
