@@ -1,0 +1,53 @@
+# The commands people need. Each can be called again at any time and does only what is left to do.
+
+ENGINE := target/release/docgenie-engine
+VENV   := target/venv
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build run test soak bench docs clean
+
+help: ## List these commands.
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+
+setup: ## Install the system packages that building and running need.
+	@command -v cargo >/dev/null || { echo "setup: Rust 1.95 is missing, see https://rustup.rs" >&2; exit 1; }
+	@scripts/install-packages.sh build run
+
+build: setup ## Build target/release/docgenie-engine.
+	cargo build --release --locked -p docgenie-cli
+
+run: build ## Make 20 invoices with ground truth in out/invoices.
+	$(ENGINE) run invoices --out out/invoices
+
+test: setup ## Check and test everything, as CI does.
+	@scripts/install-packages.sh test
+	@$(MAKE) --no-print-directory $(VENV)/tests.stamp
+	@scripts/test.sh
+
+soak: build ## Run the chaos tests for longer (SOAK_ROUNDS rounds each).
+	SOAK_ROUNDS=$${SOAK_ROUNDS:-1000} cargo test --release --locked -p docgenie-tests --test it chaos -- --nocapture
+
+bench: build ## Measure speed and memory, beside a Python program that does the same job.
+	@scripts/install-packages.sh bench
+	@$(MAKE) --no-print-directory $(VENV)/bench.stamp
+	@$(VENV)/bin/python benches/bench.py $(ENGINE)
+
+docs: build ## Write the generated pages anew: stage reference and JSON Schema.
+	$(ENGINE) stages --format markdown > docs/pipeline-reference.md
+	$(ENGINE) schema > docs/pipeline.schema.json
+
+clean: ## Remove what was built and made.
+	cargo clean
+	rm -rf out
+
+# Python tools, kept out of the system's own packages. A changed list of requirements renews them.
+$(VENV)/bin/python:
+	python3 -m venv $(VENV)
+
+$(VENV)/tests.stamp: tests/python/requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+$(VENV)/bench.stamp: benches/requirements.txt | $(VENV)/bin/python
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
