@@ -9,7 +9,8 @@ use std::{path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use docgenie_document::{Code, Digest, DocumentId, Seed, Slot, SlotValue, code::Problem};
-use docgenie_pipeline::{Scope, SlotUse, StageSpec};
+use docgenie_pipeline::StageSpec;
+pub use docgenie_pipeline::{Scope, SlotUse};
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
