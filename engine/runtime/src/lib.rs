@@ -8,4 +8,6 @@ pub mod artifact;
 pub mod clock;
 pub mod files;
 pub mod job;
+pub mod progress;
+pub mod registry;
 pub mod stage;

@@ -5,7 +5,7 @@
 //! [`StageConfig::build`] makes the working stage. Adding one touches one folder and one line of
 //! the registry; see `docs/adding-a-stage.md`.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{any::Any, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use docgenie_document::{Code, Digest, DocumentId, Seed, Slot, SlotValue, code::Problem};
@@ -44,6 +44,9 @@ pub trait StageConfig: Serialize + DeserializeOwned + JsonSchema + Send + 'stati
     const SCOPE: Scope;
     /// Whether it starts documents.
     const STARTS_DOCUMENTS: bool = false;
+    /// Options that change how much or how fast, but never a document's result: they are no part
+    /// of its key.
+    const NEUTRAL_OPTIONS: &'static [&'static str] = &[];
 
     /// The slots it touches with these options.
     fn slots(&self) -> SlotUse;
@@ -90,6 +93,12 @@ pub trait DocumentStage: Send + Sync {
     /// are shared between documents and runs.
     fn seeded(&self) -> bool {
         false
+    }
+
+    /// Whether its results are remembered. Not for a stage that reads what no key can hold, such
+    /// as a user's file.
+    fn memoised(&self) -> bool {
+        true
     }
 
     /// How many documents it may work on at once.
@@ -366,16 +375,20 @@ pub async fn blocking<T: Send + 'static>(
 }
 
 pub(crate) fn panicked(join: tokio::task::JoinError) -> StageFailure {
-    let detail = match join.try_into_panic() {
-        Ok(panic) => panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string))
-            .unwrap_or_else(|| "no message".to_owned()),
-        Err(_) => "the task was cancelled".to_owned(),
-    };
+    match join.try_into_panic() {
+        Ok(panic) => panic_failure(&*panic),
+        Err(_) => StageFailure::new(PANIC, "the task was cancelled"),
+    }
+}
+
+/// The failure that a caught panic makes.
+pub(crate) fn panic_failure(panic: &(dyn Any + Send)) -> StageFailure {
+    let message = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
     let mut failure = StageFailure::new(PANIC, "the stage panicked");
-    failure.problem.causes.push(detail);
+    failure.problem.causes.extend(message);
     failure.hint("this is a defect of the engine or of a library: please report it")
 }
 
@@ -389,6 +402,8 @@ pub struct StageKind {
     pub spec: StageSpec,
     /// Part of every memo key.
     pub version: u32,
+    /// Options that are no part of a memo key.
+    pub neutral_options: &'static [&'static str],
     build: Build,
 }
 
@@ -412,6 +427,7 @@ impl StageKind {
         Self {
             spec,
             version: C::VERSION,
+            neutral_options: C::NEUTRAL_OPTIONS,
             build: Arc::new(|options, env| {
                 let config = parse::<C>(options).map_err(|error| {
                     StageFailure::new(
