@@ -1,1 +1,4 @@
 //! The native stages.
+
+#[allow(dead_code, reason = "the boxes stage reads them")]
+pub mod markup;
