@@ -3,12 +3,18 @@
 use std::{
     any::Any,
     collections::BTreeMap,
+    io,
     sync::{Arc, Mutex, PoisonError},
 };
 
 use async_trait::async_trait;
-use docgenie_document::{Digest, Slot, SlotValue, slot::DecodeError};
+use docgenie_document::{Code, Digest, Slot, SlotValue, slot::DecodeError};
 use serde::{Deserialize, Serialize};
+
+use crate::stage::BROKEN_ARTIFACT;
+
+/// The artifact store cannot be read or written.
+pub const ARTIFACT_STORE: Code = Code::new("DG0201");
 
 /// An artifact that cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -29,14 +35,42 @@ pub enum ArtifactError {
         source: DecodeError,
     },
     /// The store cannot be reached or is full.
-    #[error("the artifact store failed at `{at}`")]
+    #[error("the artifact store failed at {at}")]
     Store {
         /// What it was doing, with the path or address.
         at: String,
         /// Why.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+impl ArtifactError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Missing(_) | Self::Damaged(_) | Self::Decode { .. } => BROKEN_ARTIFACT,
+            Self::Store { .. } => ARTIFACT_STORE,
+        }
+    }
+
+    /// What the reader can do.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        let Self::Store { source, .. } = self else {
+            return None;
+        };
+        Some(match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                "free some space with `docgenie-engine cache prune`, or set DOCGENIE_HOME to a folder on a larger disk, and run it again: finished work is kept"
+            }
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+                "make the folder writable, or set DOCGENIE_HOME to one that is"
+            }
+            _ => "check the disk that holds DOCGENIE_HOME",
+        })
+    }
 }
 
 /// The remembered result of a stage for one key.

@@ -5,7 +5,10 @@ use std::{
     fs,
     io::{self, Write},
     path::{Component, Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 /// Writes a file so that no reader ever sees a part of it: a temporary neighbour, then a rename.
@@ -13,8 +16,10 @@ use std::{
 /// # Errors
 /// What the file system reports.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.partial", std::process::id()));
+    name.push(format!(".{}-{count}.partial", std::process::id()));
     let temporary = path.with_file_name(name);
     let written = create(&temporary).and_then(|mut file| file.write_all(bytes));
     let renamed = written.and_then(|()| fs::rename(&temporary, path));

@@ -3,10 +3,13 @@
 //! A store is an append-only list of [`JobEvent`]s and the state they add up to. The state is a
 //! pure function of the events ([`RunRecord::apply`]), so that it can be rebuilt from them.
 
+pub mod conformance;
+pub mod memory;
+
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use async_trait::async_trait;
-use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
+use docgenie_document::{Code, Digest, DocumentId, Seed, code::Problem};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -137,6 +140,28 @@ pub struct IllegalMove {
     pub state: RunState,
     /// What was to happen.
     pub event: &'static str,
+}
+
+impl IllegalMove {
+    /// The outcome of a document is recorded a second time.
+    #[must_use]
+    pub const fn repeated(run: &RunRecord) -> Self {
+        Self {
+            run: run.id,
+            state: run.state,
+            event: "a second outcome of a document",
+        }
+    }
+
+    /// A run is removed before it has ended.
+    #[must_use]
+    pub const fn running(run: &RunRecord) -> Self {
+        Self {
+            run: run.id,
+            state: run.state,
+            event: "removal",
+        }
+    }
 }
 
 /// What a stage has done in a run.
@@ -298,6 +323,9 @@ pub enum StoreError {
     /// No such run.
     #[error("there is no {0}")]
     NoSuchRun(RunId),
+    /// A run is created by something else than its first event.
+    #[error("a run begins with the event that it started")]
+    NotStarted,
     /// The event does not fit the run's state.
     #[error(transparent)]
     Illegal(#[from] IllegalMove),
@@ -312,13 +340,45 @@ pub enum StoreError {
     },
 }
 
+/// No such run.
+pub const NO_SUCH_RUN: Code = Code::new("DG0202");
+/// A run cannot make this move.
+pub const ILLEGAL_MOVE: Code = Code::new("DG0203");
+/// The job store cannot be read or written.
+pub const JOB_STORE: Code = Code::new("DG0204");
+
+impl StoreError {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::NoSuchRun(_) => NO_SUCH_RUN,
+            Self::NotStarted | Self::Illegal(_) => ILLEGAL_MOVE,
+            Self::Failed { .. } => JOB_STORE,
+        }
+    }
+
+    /// What the reader can do.
+    #[must_use]
+    pub const fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoSuchRun(_) => Some("`docgenie-engine runs list` names the runs there are"),
+            Self::NotStarted | Self::Illegal(_) => None,
+            Self::Failed { .. } => Some(
+                "check that the disk that holds DOCGENIE_HOME has room and can be written, then try again: what was recorded is kept",
+            ),
+        }
+    }
+}
+
 /// Keeps runs. What a call has returned `Ok` for survives a `kill -9` and a power cut.
 #[async_trait]
 pub trait JobStore: Send + Sync {
-    /// Records a new run by its [`JobEvent::Started`] and gives it the next free name.
+    /// Records a new run by its [`JobEvent::Started`] and gives it the next name.
     async fn create(&self, started: JobEvent) -> Result<RunId, StoreError>;
 
-    /// Records what happened to a run, in order. Either all of it is durable or the call fails.
+    /// Records what happened to a run, in order. Either all of it is durable or the call fails. The
+    /// outcome of a document is recorded once.
     async fn append(&self, run: RunId, events: Vec<JobEvent>) -> Result<(), StoreError>;
 
     /// One run.

@@ -357,7 +357,13 @@ impl StageFailure {
 
 impl From<ArtifactError> for StageFailure {
     fn from(error: ArtifactError) -> Self {
-        Self::new(BROKEN_ARTIFACT, "an artifact cannot be read").because(&error)
+        let mut failure =
+            Self::new(error.code(), "an artifact cannot be read or kept").because(&error);
+        failure.problem.hint = error.hint().map(str::to_owned);
+        match error {
+            ArtifactError::Store { .. } => failure.ends_run(),
+            _ => failure,
+        }
     }
 }
 

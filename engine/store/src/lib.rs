@@ -1,1 +1,3 @@
 //! Job stores and artifact stores.
+
+pub mod artifacts;
