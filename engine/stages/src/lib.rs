@@ -2,3 +2,4 @@
 
 #[allow(dead_code, reason = "the boxes stage reads them")]
 pub mod markup;
+pub mod render;

@@ -1,0 +1,238 @@
+//! Supervised child processes: none outlives the engine, however the engine ends.
+//!
+//! A child and all its descendants live in a process group that a *warden* leads: a shell that
+//! waits on a pipe only the engine holds. Closing the pipe makes the warden kill the group, and the
+//! kernel closes it when the engine dies, by `SIGKILL` too. This holds where the usual
+//! parent-death signal does not: it reaches only the direct child, which may be a wrapper script,
+//! and it is tied to the thread that spawned it. The group is apart from the engine's, so that
+//! Ctrl-C reaches the engine alone, which then stops its children in order.
+
+use std::{
+    ffi::{OsStr, OsString},
+    io::{self, Read},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, ChildStderr},
+    sync::watch,
+};
+
+/// A program to start, with its arguments and what is added to its environment.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    program: PathBuf,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+}
+
+impl Launch {
+    /// This program without arguments.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>) -> Self {
+        Self {
+            program: program.into(),
+            args: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    /// With these arguments after those it has.
+    #[must_use]
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// With this environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    /// The command, in the process group of this leader; 0 makes it lead its own.
+    fn command(&self, group: i32) -> Command {
+        let mut command = command(&self.program);
+        command
+            .args(&self.args)
+            .envs(self.env.iter().map(|(name, value)| (name, value)))
+            .process_group(group)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        command
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "this module is the one owner")]
+fn command(program: &Path) -> Command {
+    Command::new(program)
+}
+
+/// Runs a program to its end and returns what it wrote to its standard output.
+///
+/// # Errors
+/// When it cannot be started, ends badly or takes longer than `limit` (it is killed then).
+pub fn output(launch: &Launch, limit: Duration) -> io::Result<Vec<u8>> {
+    let mut child = launch.command(0).stdout(Stdio::piped()).spawn()?;
+    let (done, ended) = mpsc::channel();
+    if let Some(mut stdout) = child.stdout.take() {
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let read = stdout.read_to_end(&mut bytes).map(|_| bytes);
+            // The receiver is gone where the time was up.
+            drop(done.send(read));
+        });
+    }
+    let read = ended.recv_timeout(limit);
+    if read.is_err() {
+        // It has not been waited for, so that the number is still its own.
+        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
+    }
+    let status = child.wait()?;
+    let bytes = read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    if status.success() {
+        Ok(bytes)
+    } else {
+        Err(io::Error::other(format!("it ended with {status}")))
+    }
+}
+
+/// A running child. Dropping it kills its whole process group.
+#[derive(Debug)]
+pub struct Supervised {
+    group: Arc<Group>,
+    stderr: watch::Receiver<String>,
+    exited: watch::Receiver<Option<ExitStatus>>,
+}
+
+impl Supervised {
+    /// Starts a child. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the program or the shell that guards it cannot be started.
+    pub fn spawn(launch: &Launch) -> io::Result<Self> {
+        let group = Arc::new(Group::new()?);
+        let mut command = launch.command(group.leader.as_raw_nonzero().get());
+        command.stderr(Stdio::piped());
+        let mut child = tokio::process::Command::from(command).spawn()?;
+        let (tail, stderr) = watch::channel(String::new());
+        if let Some(pipe) = child.stderr.take() {
+            tokio::spawn(keep_tail(pipe, tail));
+        }
+        let (exit, exited) = watch::channel(None);
+        tokio::spawn(watch_over(child, group.clone(), exit));
+        Ok(Self {
+            group,
+            stderr,
+            exited,
+        })
+    }
+
+    /// Kills the child and all its descendants. Returns at once; [`Self::exited`] tells when it is
+    /// done.
+    pub fn kill(&self) {
+        self.group.kill();
+    }
+
+    /// Waits until the child has exited, by itself or killed. Its descendants are killed then.
+    pub async fn exited(&self) {
+        // An error means that the task that waits for the child is gone, and with it the runtime.
+        drop(self.exited.clone().wait_for(Option::is_some).await);
+    }
+
+    /// The end of what the child has written to its standard error.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.stderr.borrow().clone()
+    }
+
+    /// Waits for a line on the child's standard error that starts with `prefix`, and returns the
+    /// rest of it; `None` where standard error is closed without one.
+    pub async fn stderr_line(&self, prefix: &str) -> Option<String> {
+        let found = |text: &str| {
+            let (complete, _) = text.rsplit_once('\n')?;
+            complete
+                .lines()
+                .find_map(|line| line.strip_prefix(prefix))
+                .map(str::to_owned)
+        };
+        let mut stderr = self.stderr.clone();
+        let tail = stderr.wait_for(|text| found(text).is_some()).await.ok()?;
+        found(&tail)
+    }
+}
+
+impl Drop for Supervised {
+    fn drop(&mut self) {
+        self.group.kill();
+    }
+}
+
+/// A process group and the warden that leads it. As long as the warden has not been waited for, its
+/// number belongs to no other process, so that signals reach this group and nothing else.
+#[derive(Debug)]
+struct Group {
+    leader: Pid,
+    _warden: Child,
+}
+
+impl Group {
+    fn new() -> io::Result<Self> {
+        let mut warden = command(Path::new("/bin/sh"));
+        warden
+            .args(["-c", "read _; kill -s KILL 0"])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
+        let warden = tokio::process::Command::from(warden).spawn()?;
+        let id = warden.id().and_then(|id| i32::try_from(id).ok());
+        let leader = id.and_then(Pid::from_raw);
+        let leader = leader.ok_or_else(|| io::Error::other("the warden has no process number"))?;
+        Ok(Self {
+            leader,
+            _warden: warden,
+        })
+    }
+
+    fn kill(&self) {
+        // The only error there can be is that the group is already empty.
+        let _ = kill_process_group(self.leader, Signal::KILL);
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+async fn watch_over(mut child: Child, group: Arc<Group>, exit: watch::Sender<Option<ExitStatus>>) {
+    let status = child.wait().await;
+    group.kill();
+    exit.send_replace(status.ok());
+}
+
+/// How much of a child's standard error is kept, in bytes.
+const STDERR_TAIL: usize = 16 * 1024;
+
+async fn keep_tail(mut pipe: ChildStderr, tail: watch::Sender<String>) {
+    let mut chunk = [0; 4096];
+    while let Ok(length @ 1..) = pipe.read(&mut chunk).await {
+        tail.send_modify(|text| {
+            text.push_str(&String::from_utf8_lossy(&chunk[..length]));
+            let excess = text.len().saturating_sub(STDERR_TAIL);
+            text.drain(..text.ceil_char_boundary(excess));
+        });
+    }
+}

@@ -1,0 +1,188 @@
+//! One tab, used for page after page.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use chromiumoxide::{
+    Page,
+    cdp::{
+        browser_protocol::{
+            emulation::{
+                SetDeviceMetricsOverrideParams, SetEmulatedMediaParams,
+                SetScriptExecutionDisabledParams,
+            },
+            fetch::{self, ContinueRequestParams, EventRequestPaused, FailRequestParams},
+            log, network,
+            network::ErrorReason,
+            page::{FrameId, PrintToPdfParams, SetDocumentContentParams},
+            performance,
+        },
+        js_protocol::runtime::{self, EvaluateParams},
+    },
+    error::CdpError,
+    listeners::EventStream,
+};
+use futures::StreamExt;
+
+use crate::{HtmlPage, PageSize, RenderError};
+
+/// A tab in which no script runs and from which no request leaves.
+#[derive(Debug)]
+pub(crate) struct Tab {
+    page: Page,
+    frame: FrameId,
+}
+
+/// A4 in CSS pixels, of which there are 96 to the inch.
+const VIEWPORT: (i64, i64) = (794, 1123);
+
+/// A4 in inches.
+const PAPER: (f64, f64) = (210.0 / 25.4, 297.0 / 25.4);
+
+/// The largest side of a PDF page, in points.
+const LARGEST_SIDE: f64 = 14_400.0;
+
+const POINTS_PER_PIXEL: f64 = 0.75;
+
+/// Width and height of what is laid out, in CSS pixels: the body with its margins, and whatever
+/// overflows the window.
+const CONTENT_SIZE: &str = "(() => {
+    const root = document.documentElement, body = document.body, style = getComputedStyle(body);
+    const box = body.getBoundingClientRect(), outer = root.getBoundingClientRect();
+    const right = box.right + parseFloat(style.marginRight);
+    const bottom = Math.max(outer.bottom, box.bottom + parseFloat(style.marginBottom));
+    const wider = root.scrollWidth > root.clientWidth, taller = root.scrollHeight > root.clientHeight;
+    return [Math.max(right, wider ? root.scrollWidth : 0), Math.max(bottom, taller ? root.scrollHeight : 0)];
+})()";
+
+impl Tab {
+    /// A new tab, made safe.
+    pub(crate) async fn open(browser: &chromiumoxide::Browser) -> Result<Self, RenderError> {
+        let page = browser.new_page("about:blank").await.map_err(refused)?;
+        let frame = page.mainframe().await.map_err(refused)?;
+        let frame = frame.ok_or(RenderError::Died)?;
+        let (width, height) = VIEWPORT;
+        let requests = page.event_listener().await.map_err(refused)?;
+        tokio::spawn(refuse_requests(page.clone(), requests));
+        macro_rules! execute {
+            ($($command:expr,)*) => {$( page.execute($command).await.map_err(refused)?; )*};
+        }
+        execute!(
+            SetScriptExecutionDisabledParams::new(true),
+            fetch::EnableParams::default(),
+            SetEmulatedMediaParams::builder().media("print").build(),
+            SetDeviceMetricsOverrideParams::new(width, height, 1.0, false),
+            // The library asks for these events; nobody reads them.
+            network::DisableParams::default(),
+            runtime::DisableParams::default(),
+            performance::DisableParams::default(),
+            log::DisableParams::default(),
+        );
+        Ok(Self { page, frame })
+    }
+
+    /// The page as PDF.
+    pub(crate) async fn print(&self, page: HtmlPage<'_>) -> Result<Vec<u8>, RenderError> {
+        self.show(page.guarded("")?).await?;
+        if page.size == PageSize::Content {
+            let rule = self.content_rule().await?;
+            self.show(page.guarded(&rule)?).await?;
+        }
+        let (width, height) = PAPER;
+        let print = PrintToPdfParams {
+            print_background: Some(true),
+            prefer_css_page_size: Some(true),
+            generate_tagged_pdf: Some(false),
+            paper_width: Some(width),
+            paper_height: Some(height),
+            margin_top: Some(0.0),
+            margin_bottom: Some(0.0),
+            margin_left: Some(0.0),
+            margin_right: Some(0.0),
+            ..PrintToPdfParams::default()
+        };
+        let printed = self.page.execute(print).await.map_err(refused)?;
+        let decoded = BASE64_STANDARD.decode(&printed.data);
+        let mut pdf = decoded.map_err(|error| RenderError::Refused {
+            reason: error.to_string(),
+        })?;
+        forget_dates(&mut pdf);
+        Ok(pdf)
+    }
+
+    /// Closes it. An error means that it is gone already.
+    pub(crate) async fn close(self) {
+        drop(self.page.close().await);
+    }
+
+    async fn show(&self, html: String) -> Result<(), RenderError> {
+        let content = SetDocumentContentParams::new(self.frame.clone(), html);
+        self.page.execute(content).await.map(drop).map_err(refused)
+    }
+
+    /// The style that makes one page of what the tab shows.
+    async fn content_rule(&self) -> Result<String, RenderError> {
+        let mut measure = EvaluateParams::new(CONTENT_SIZE);
+        measure.return_by_value = Some(true);
+        let measured = self.page.execute(measure).await.map_err(refused)?;
+        let value = measured.result.result.value.unwrap_or_default();
+        let side = |index: usize| value.get(index)?.as_f64();
+        let (Some(width), Some(height)) = (side(0), side(1)) else {
+            let reason = "its content has no size".to_owned();
+            return Err(RenderError::Refused { reason });
+        };
+        // A fraction of a pixel too little would make a second page.
+        let (width, height) = (width.ceil().max(1.0), height.ceil().max(1.0));
+        if width.max(height) * POINTS_PER_PIXEL > LARGEST_SIDE {
+            return Err(RenderError::TooLarge {
+                width: width * POINTS_PER_PIXEL,
+                height: height * POINTS_PER_PIXEL,
+                limit: LARGEST_SIDE,
+            });
+        }
+        Ok(format!(
+            "<style>@page {{ size: {width}px {height}px !important; margin: 0 !important }}</style>"
+        ))
+    }
+}
+
+/// Answers every request of a tab: only what the document carries itself is let through. A refused
+/// navigation leaves the document in place.
+async fn refuse_requests(page: Page, mut requests: EventStream<EventRequestPaused>) {
+    while let Some(request) = requests.next().await {
+        let id = request.request_id.clone();
+        let answered = if request.request.url.starts_with("data:") {
+            page.execute(ContinueRequestParams::new(id)).await.map(drop)
+        } else {
+            let refusal = FailRequestParams::new(id, ErrorReason::Aborted);
+            page.execute(refusal).await.map(drop)
+        };
+        if let Err(error) = answered {
+            tracing::debug!(%error, "a request was gone before it was answered");
+        }
+    }
+}
+
+/// What the browser says about a command, or that it is gone.
+fn refused(error: CdpError) -> RenderError {
+    match error {
+        CdpError::Chrome(answer) => RenderError::Refused {
+            reason: answer.message,
+        },
+        error => {
+            tracing::debug!(%error, "lost the browser");
+            RenderError::Died
+        }
+    }
+}
+
+/// Overwrites the two dates in a PDF's information dictionary, which is the first object in it.
+fn forget_dates(pdf: &mut [u8]) {
+    for key in [&b"/CreationDate (D:"[..], b"/ModDate (D:"] {
+        let found = pdf.windows(key.len()).position(|window| window == key);
+        let digits = found.map(|at| at + key.len());
+        if let Some(date) = digits.and_then(|at| pdf.get_mut(at..at + DATE.len())) {
+            date.copy_from_slice(DATE);
+        }
+    }
+}
+
+const DATE: &[u8] = b"20000101000000";
