@@ -1,5 +1,7 @@
 //! The native stages.
 
+pub mod bitmap;
 #[allow(dead_code, reason = "the boxes stage reads them")]
 pub mod markup;
+pub mod raster;
 pub mod render;
