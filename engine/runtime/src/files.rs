@@ -1,15 +1,25 @@
 //! Files that appear whole or not at all: the one place that creates them.
 
+mod archive;
+mod manifest;
+mod publish;
+mod staging;
+
 use std::{
-    collections::BTreeSet,
     fs,
     io::{self, Write},
-    path::{Component, Path, PathBuf},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    path::{Component, Path},
+    sync::atomic::{AtomicU64, Ordering},
 };
+
+use docgenie_document::Code;
+
+pub use archive::{ARCHIVE_FOLDER, check_zip_target, write_zip};
+pub use manifest::{DatasetManifest, manifest_matches};
+pub use publish::{FOREIGN_TARGET, MOUNT_POINT, PublishError, UNWRITABLE_TARGET, check_target};
+
+use crate::stage::StageFailure;
+use staging::Staging;
 
 /// Writes a file so that no reader ever sees a part of it: a temporary neighbour, then a rename.
 ///
@@ -36,11 +46,16 @@ fn create(path: &Path) -> io::Result<fs::File> {
 }
 
 /// A dataset under construction: a staging folder that nobody reads until it is published whole.
+/// Dropped unpublished, it is gone.
 #[derive(Debug)]
 pub struct DatasetFolder {
-    root: PathBuf,
-    written: Mutex<BTreeSet<String>>,
+    staging: Staging,
 }
+
+/// A path of a dataset stage that would leave the folder or is written already.
+pub const BAD_DATASET_PATH: Code = Code::new("DG0701");
+/// A file of the dataset cannot be written.
+pub const UNWRITABLE_FILE: Code = Code::new("DG0702");
 
 /// A file a dataset stage cannot write.
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +63,7 @@ pub enum DatasetFileError {
     /// The path would leave the folder or is not portable.
     #[error("`{0}` is not a plain relative path")]
     Path(String),
-    /// Two stages write the same file, or names that differ only in case.
+    /// Two stages write the same file.
     #[error("`{0}` is written twice")]
     Twice(String),
     /// The file system refuses.
@@ -62,20 +77,46 @@ pub enum DatasetFileError {
     },
 }
 
-impl DatasetFolder {
-    /// A dataset to be built in this folder, which exists and is empty.
+impl DatasetFileError {
+    /// The stable code.
     #[must_use]
-    pub fn new(root: PathBuf) -> Self {
-        Self {
-            root,
-            written: Mutex::default(),
+    pub const fn code(&self) -> Code {
+        match self {
+            Self::Path(_) | Self::Twice(_) => BAD_DATASET_PATH,
+            Self::Io { .. } => UNWRITABLE_FILE,
         }
+    }
+}
+
+impl From<DatasetFileError> for StageFailure {
+    fn from(error: DatasetFileError) -> Self {
+        let failure = Self::new(error.code(), "a file of the dataset cannot be written")
+            .because(&error)
+            .ends_run();
+        match error {
+            DatasetFileError::Io { .. } => failure.hint(
+                "check that the disk of the output folder has room and can be written, and run again: finished work is kept",
+            ),
+            _ => failure,
+        }
+    }
+}
+
+impl DatasetFolder {
+    /// An empty staging folder beside the place where the dataset (or its ZIP) will stand, hidden
+    /// and on the same file system. Leftovers of runs that died there are removed.
+    ///
+    /// # Errors
+    /// When no folder can be made there.
+    pub fn stage_beside(target: &Path) -> Result<Self, PublishError> {
+        let staging = Staging::beside(target)?;
+        Ok(Self { staging })
     }
 
     /// The staging folder.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        self.staging.path()
     }
 
     /// Starts a file at a relative path with `/` between its parts; folders are made as needed.
@@ -83,25 +124,26 @@ impl DatasetFolder {
     /// # Errors
     /// When the path is not plain and relative, is taken, or the file system refuses.
     pub fn create(&self, path: &str) -> Result<fs::File, DatasetFileError> {
-        let parts = Path::new(path).components();
-        let plain = parts
-            .clone()
-            .all(|part| matches!(part, Component::Normal(_)));
-        if path.is_empty() || !plain || path.contains(['\\', '\0', ':']) {
+        let plain = path
+            .split('/')
+            .all(|part| matches!(single(part), Some(Component::Normal(_))));
+        if !plain || path.contains(['\\', '\0', ':']) {
             return Err(DatasetFileError::Path(path.to_owned()));
         }
-        {
-            let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
-            if !written.insert(path.to_lowercase()) {
-                return Err(DatasetFileError::Twice(path.to_owned()));
-            }
-        }
-        let full = self.root.join(path);
-        let folder = full.parent().unwrap_or(&self.root);
-        let made = fs::create_dir_all(folder).and_then(|()| create(&full));
-        made.map_err(|source| DatasetFileError::Io {
-            path: path.to_owned(),
-            source,
+        let full = self.root().join(path);
+        let made =
+            fs::File::create_new(&full).or_else(|error| match (error.kind(), full.parent()) {
+                (io::ErrorKind::NotFound, Some(folder)) => {
+                    fs::create_dir_all(folder).and_then(|()| fs::File::create_new(&full))
+                }
+                _ => Err(error),
+            });
+        made.map_err(|source| match source.kind() {
+            io::ErrorKind::AlreadyExists => DatasetFileError::Twice(path.to_owned()),
+            _ => DatasetFileError::Io {
+                path: path.to_owned(),
+                source,
+            },
         })
     }
 
@@ -116,5 +158,32 @@ impl DatasetFolder {
                 path: path.to_owned(),
                 source,
             })
+    }
+}
+
+fn single(part: &str) -> Option<Component<'_>> {
+    let mut components = Path::new(part).components();
+    let first = components.next();
+    first.filter(|_| components.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_relative_paths_and_each_once() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DatasetFolder::stage_beside(&place.path().join("out")).unwrap();
+        for bad in [
+            "", "/a", "../a", "a/../b", "a/./b", "a//b", "a\\b", "c:a", "a/",
+        ] {
+            let refused = folder.write(bad, b"");
+            assert!(matches!(refused, Err(DatasetFileError::Path(_))), "{bad}");
+        }
+        folder.write("a/b/c.txt", b"1").unwrap();
+        let again = folder.write("a/b/c.txt", b"2");
+        assert!(matches!(again, Err(DatasetFileError::Twice(_))));
+        assert_eq!(fs::read(folder.root().join("a/b/c.txt")).unwrap(), b"1");
     }
 }
