@@ -1,3 +1,5 @@
+//! A dataset as one ZIP whose bytes depend on its files alone.
+
 use std::{
     fs,
     io::{self, BufReader, BufWriter},

@@ -1,3 +1,5 @@
+//! Whether a published dataset is still as it was published.
+
 use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use serde::{Deserialize, Serialize};

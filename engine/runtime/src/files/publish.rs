@@ -1,3 +1,5 @@
+//! Putting a finished dataset at its target in one step, and only where it may go.
+
 use std::{
     fs,
     io::{self, BufReader},

@@ -1,3 +1,5 @@
+//! The hidden folder in which a dataset grows before it is published.
+
 use std::{
     ffi::OsString,
     fs, io,
