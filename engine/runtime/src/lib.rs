@@ -6,6 +6,7 @@
 
 pub mod artifact;
 pub mod clock;
+pub mod executor;
 pub mod files;
 pub mod job;
 pub mod progress;

@@ -12,6 +12,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Deserialize;
 
 use super::{DatasetFolder, staging::resolve};
+use crate::stage::StageFailure;
 
 /// What stands at the target is not a dataset of this engine.
 pub const FOREIGN_TARGET: Code = Code::new("DG0703");
@@ -74,6 +75,15 @@ impl PublishError {
             path,
             source,
         }
+    }
+}
+
+impl From<PublishError> for StageFailure {
+    fn from(error: PublishError) -> Self {
+        Self::new(error.code(), "the dataset cannot be published")
+            .because(&error)
+            .hint(error.hint())
+            .ends_run()
     }
 }
 

@@ -1,0 +1,260 @@
+//! One document's walk through the stages.
+
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use docgenie_document::{Digest, DocumentId, Seed, Slot, code::Problem};
+use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    artifact::{ArtifactStore, DocumentSlots, Memo},
+    executor::{
+        CANCELLED,
+        crew::{Crew, Post},
+    },
+    progress::{Observer, Progress},
+    stage::{
+        BROKEN_ARTIFACT, DocumentContext, Outputs, Reach, StageFailure, panic_failure, panicked,
+    },
+};
+
+/// Attempts a stage gets at one document while its failures are retryable.
+const ATTEMPTS: u32 = 3;
+/// Pause before the second attempt; doubled for each one after.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+
+/// A document that has left the stages.
+pub(super) struct Walked {
+    pub(super) id: DocumentId,
+    pub(super) slots: Arc<DocumentSlots>,
+    /// Milliseconds by stage, for stages whose result was made rather than recalled.
+    pub(super) spent: BTreeMap<String, u64>,
+    pub(super) remarks: Vec<String>,
+    pub(super) failure: Option<(String, StageFailure)>,
+}
+
+impl Walked {
+    fn new(id: DocumentId, artifacts: Arc<dyn ArtifactStore>) -> Self {
+        Self {
+            id,
+            slots: Arc::new(DocumentSlots::new(artifacts)),
+            spent: BTreeMap::new(),
+            remarks: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// The walk's own task died.
+    pub(super) fn panicked(
+        id: DocumentId,
+        join: tokio::task::JoinError,
+        artifacts: Arc<dyn ArtifactStore>,
+    ) -> Self {
+        let mut walked = Self::new(id, artifacts);
+        walked.failure = Some(("executor".to_owned(), panicked(join)));
+        walked
+    }
+
+    /// Why no other document can succeed either, if that is so.
+    pub(super) fn ends_run(&self) -> Option<Problem> {
+        let (_, failure) = self.failure.as_ref()?;
+        (failure.reach == Reach::Run).then(|| (*failure.problem).clone())
+    }
+}
+
+/// Walks documents; shared by all walks of a run.
+pub(super) struct Walker {
+    pub(super) crew: Arc<Crew>,
+    pub(super) artifacts: Arc<dyn ArtifactStore>,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) seed: Seed,
+    pub(super) fresh: bool,
+    pub(super) cancel: CancellationToken,
+}
+
+/// What a stage did with a document.
+struct Step {
+    memo: Memo,
+    /// Absent for a hit.
+    spent: Option<Duration>,
+}
+
+impl Walker {
+    /// Takes the document through every stage. If an artifact that earlier work left behind turns
+    /// out to be damaged, everything is made anew, once.
+    pub(super) async fn walk(&self, id: DocumentId) -> Walked {
+        let walked = self.attempt(id, self.fresh).await;
+        match &walked.failure {
+            Some((_, failure))
+                if !self.fresh && failure.problem.code == BROKEN_ARTIFACT.as_str() =>
+            {
+                self.attempt(id, true).await
+            }
+            _ => walked,
+        }
+    }
+
+    /// The document as it is remembered; `None` where a stage would have to work.
+    pub(super) async fn recall(&self, id: DocumentId) -> Option<Walked> {
+        let mut walked = Walked::new(id, self.artifacts.clone());
+        for post in &self.crew.stages {
+            if !post.stage.memoised() {
+                return None;
+            }
+            let memo = self
+                .artifacts
+                .recall(self.key(post, id, &walked.slots))
+                .await
+                .ok()??;
+            walked.slots.fill(&memo.outputs);
+            walked.remarks.extend(memo.remarks);
+        }
+        Some(walked)
+    }
+
+    async fn attempt(&self, id: DocumentId, fresh: bool) -> Walked {
+        let mut walked = Walked::new(id, self.artifacts.clone());
+        let stages = &self.crew.stages;
+        let mut started = vec![false; stages.len()];
+        let mut through = vec![false; stages.len()];
+        let mut remarks = BTreeMap::new();
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            for (position, post) in stages.iter().enumerate() {
+                if !started[position] && post.after.iter().all(|&before| through[before]) {
+                    started[position] = true;
+                    let step = self.step(post, id, walked.slots.clone(), fresh);
+                    under_way.push(step.map(move |result| (position, result)));
+                }
+            }
+            let Some((position, result)) = under_way.next().await else {
+                break;
+            };
+            let post = &stages[position];
+            match result {
+                Ok(step) => {
+                    through[position] = true;
+                    walked.slots.fill(&step.memo.outputs);
+                    remarks.insert(position, step.memo.remarks);
+                    if let Some(spent) = step.spent {
+                        let ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
+                        walked.spent.insert(post.id.clone(), ms);
+                    }
+                    self.observer.progress(&Progress::Stage {
+                        document: id,
+                        stage: position,
+                        hit: step.spent.is_none(),
+                        spent: step.spent.unwrap_or_default(),
+                    });
+                }
+                Err(failure) => {
+                    walked.failure = Some((post.id.clone(), failure));
+                    break;
+                }
+            }
+        }
+        drop(under_way);
+        walked.remarks = remarks.into_values().flatten().collect();
+        walked
+    }
+
+    async fn step(
+        &self,
+        post: &Post,
+        id: DocumentId,
+        slots: Arc<DocumentSlots>,
+        fresh: bool,
+    ) -> Result<Step, StageFailure> {
+        let key = self.key(post, id, &slots);
+        let memoised = post.stage.memoised();
+        if memoised
+            && !fresh
+            && let Some(memo) = self.artifacts.recall(key).await?
+        {
+            return Ok(Step { memo, spent: None });
+        }
+        let _place = post.places.acquire().await.map_err(|_| cancelled())?;
+        if self.cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        let context = DocumentContext {
+            id,
+            seed: self.seed.of_document(id.index()).derive(&post.id),
+            slots,
+        };
+        let began = Instant::now();
+        let outputs = self.persist(post, &context).await?;
+        let mut memo = Memo {
+            outputs: Vec::with_capacity(outputs.0.len()),
+            remarks: outputs.1,
+        };
+        for (slot, bytes) in outputs.0 {
+            memo.outputs.push((slot, self.artifacts.put(bytes).await?));
+        }
+        if memoised {
+            self.artifacts.remember(key, &memo).await?;
+        }
+        Ok(Step {
+            memo,
+            spent: Some(began.elapsed()),
+        })
+    }
+
+    /// Runs the stage, again if its failure is worth it.
+    async fn persist(
+        &self,
+        post: &Post,
+        context: &DocumentContext,
+    ) -> Result<Outputs, StageFailure> {
+        let mut attempt = 1;
+        loop {
+            let run = AssertUnwindSafe(post.stage.run(context)).catch_unwind();
+            let result = run
+                .await
+                .unwrap_or_else(|panic| Err(panic_failure(&*panic)));
+            match result {
+                Err(failure) if failure.reach == Reach::Attempt && attempt < ATTEMPTS => {
+                    self.observer.progress(&Progress::Retry {
+                        document: context.id,
+                        stage: post.id.clone(),
+                        problem: (*failure.problem).clone(),
+                    });
+                    tokio::select! {
+                        () = tokio::time::sleep(FIRST_PAUSE * (1 << (attempt - 1))) => {}
+                        () = self.cancel.cancelled() => return Err(cancelled()),
+                    }
+                    attempt += 1;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// The key of a stage's result: everything it depends on.
+    fn key(&self, post: &Post, id: DocumentId, slots: &DocumentSlots) -> Digest {
+        let digests: BTreeMap<Slot, Digest> = slots.digests().into_iter().collect();
+        let mut parts = vec![post.key.as_bytes().to_vec()];
+        if post.stage.seeded() {
+            let seed = self.seed.of_document(id.index()).derive(&post.id);
+            parts.push(seed.0.to_le_bytes().to_vec());
+        }
+        for slot in &post.reads {
+            parts.push(slot.name().as_bytes().to_vec());
+            parts.push(
+                digests
+                    .get(slot)
+                    .map_or_else(Vec::new, |digest| digest.as_bytes().to_vec()),
+            );
+        }
+        Digest::of_parts(parts.iter().map(Vec::as_slice))
+    }
+}
+
+fn cancelled() -> StageFailure {
+    StageFailure::new(CANCELLED, "the run was cancelled").ends_run()
+}

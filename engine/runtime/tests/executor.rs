@@ -1,0 +1,643 @@
+//! The executor, seen from outside with stages made for the purpose.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "tests")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use docgenie_document::{
+    Code, Digest, Seed, Slot,
+    slot::{Html, Pdf},
+};
+use docgenie_pipeline::{Plan, PlannedStage, Scope, SlotUse};
+use docgenie_runtime::{
+    artifact::{ArtifactError, ArtifactStore, Memo},
+    executor::{CANCELLED, Executor, NOTHING_SUCCEEDED, RunOrder, RunOutcome},
+    files::DatasetFolder,
+    job::{JobStore, RunSpec, RunState, memory::MemoryJobs},
+    progress::{Observer, Progress},
+    registry::Registry,
+    stage::{
+        Built, DatasetContext, DatasetStage, DocumentContext, DocumentStage, Outputs, RunFacts,
+        StageConfig, StageEnv, StageFailure, StageKind,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+use tokio_util::sync::CancellationToken;
+
+/// Starts documents whose text is a function of their seed.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Write {
+    count: u64,
+    #[serde(default)]
+    word: String,
+}
+
+impl StageConfig for Write {
+    const NAME: &'static str = "write";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "writes";
+    const DOCUMENTATION: &'static str = "";
+    const SCOPE: Scope = Scope::Document;
+    const STARTS_DOCUMENTS: bool = true;
+    const NEUTRAL_OPTIONS: &'static [&'static str] = &["count"];
+
+    fn slots(&self) -> SlotUse {
+        SlotUse {
+            writes: vec![Slot::Html],
+            ..SlotUse::default()
+        }
+    }
+
+    fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        Ok(Built::Document(Arc::new(self)))
+    }
+}
+
+#[async_trait]
+impl DocumentStage for Write {
+    fn documents(&self) -> Option<u64> {
+        Some(self.count)
+    }
+
+    fn seeded(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
+        // Later documents are often done first, so order must come from the executor.
+        let pause = document.seed.0 % 5;
+        tokio::time::sleep(Duration::from_millis(pause)).await;
+        Outputs::new().with(&Html(format!(
+            "{} {} {}",
+            self.word, document.id, document.seed.0
+        )))
+    }
+}
+
+/// How often `Print` has worked, by test.
+static WORKED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+
+/// Turns text into a file, and fails where it is told to.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Print {
+    test: String,
+    #[serde(default)]
+    fails: BTreeSet<String>,
+    #[serde(default)]
+    panics: BTreeSet<String>,
+    #[serde(default)]
+    once: BTreeSet<String>,
+    #[serde(default)]
+    ends_run: bool,
+    #[serde(default)]
+    hangs: bool,
+    #[serde(skip)]
+    attempts: AtomicUsize,
+}
+
+impl StageConfig for Print {
+    const NAME: &'static str = "print";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "prints";
+    const DOCUMENTATION: &'static str = "";
+    const SCOPE: Scope = Scope::Document;
+
+    fn slots(&self) -> SlotUse {
+        SlotUse {
+            reads: vec![Slot::Html],
+            writes: vec![Slot::Pdf],
+            ..SlotUse::default()
+        }
+    }
+
+    fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        Ok(Built::Document(Arc::new(self)))
+    }
+}
+
+const REFUSED: Code = Code::new("DG0999");
+
+#[async_trait]
+impl DocumentStage for Print {
+    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
+        *WORKED.lock().unwrap().entry(self.test.clone()).or_default() += 1;
+        let name = document.id.to_string();
+        let refused = || StageFailure::new(REFUSED, "the printer refuses");
+        if self.hangs {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+        }
+        if self.ends_run {
+            return Err(refused().ends_run());
+        }
+        if self.fails.contains(&name) {
+            return Err(refused());
+        }
+        assert!(!self.panics.contains(&name), "jammed");
+        if self.once.contains(&name) && self.attempts.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Err(refused().retryable());
+        }
+        let html = document.read::<Html>().await?;
+        Outputs::new()
+            .with(&Pdf(html.0.clone().into_bytes()))
+            .map(|outputs| outputs.noting("printed"))
+    }
+}
+
+/// Writes one file a document and a list of them all.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Bind {}
+
+#[derive(Default)]
+struct Binder(Vec<String>);
+
+impl StageConfig for Bind {
+    const NAME: &'static str = "bind";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "binds";
+    const DOCUMENTATION: &'static str = "";
+    const SCOPE: Scope = Scope::Dataset;
+
+    fn slots(&self) -> SlotUse {
+        SlotUse {
+            reads: vec![Slot::Pdf],
+            ..SlotUse::default()
+        }
+    }
+
+    fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        Ok(Built::Dataset(Box::new(Binder::default())))
+    }
+}
+
+#[async_trait]
+impl DatasetStage for Binder {
+    async fn begin(&mut self, _: &RunFacts, _: &DatasetFolder) -> Result<(), StageFailure> {
+        Ok(())
+    }
+
+    async fn add(
+        &mut self,
+        document: &DocumentContext,
+        folder: &DatasetFolder,
+    ) -> Result<(), StageFailure> {
+        let pdf = document.read::<Pdf>().await?;
+        folder
+            .write(&format!("{}.pdf", document.id), &pdf.0)
+            .unwrap();
+        self.0.push(document.id.to_string());
+        Ok(())
+    }
+
+    async fn finish(
+        &mut self,
+        dataset: &DatasetContext,
+        folder: &DatasetFolder,
+    ) -> Result<Outputs, StageFailure> {
+        let gaps: Vec<String> = dataset
+            .dead_letters
+            .iter()
+            .map(|letter| letter.document.to_string())
+            .collect();
+        let facts = json!({ "generator": "docgenie-engine", "structure_version": "2.0", "documents": self.0, "gaps": gaps });
+        folder
+            .write("metadata.json", facts.to_string().as_bytes())
+            .unwrap();
+        Ok(Outputs::new())
+    }
+}
+
+#[derive(Default)]
+struct MemoryArtifacts {
+    blobs: Mutex<BTreeMap<Digest, Vec<u8>>>,
+    memos: Mutex<BTreeMap<Digest, Memo>>,
+}
+
+#[async_trait]
+impl ArtifactStore for MemoryArtifacts {
+    async fn put(&self, bytes: Vec<u8>) -> Result<Digest, ArtifactError> {
+        let digest = Digest::of(&bytes);
+        self.blobs.lock().unwrap().insert(digest, bytes);
+        Ok(digest)
+    }
+
+    async fn get(&self, digest: Digest) -> Result<Vec<u8>, ArtifactError> {
+        let found = self.blobs.lock().unwrap().get(&digest).cloned();
+        match found {
+            None => Err(ArtifactError::Missing(digest)),
+            Some(bytes) if Digest::of(&bytes) != digest => Err(ArtifactError::Damaged(digest)),
+            Some(bytes) => Ok(bytes),
+        }
+    }
+
+    async fn remember(&self, key: Digest, memo: &Memo) -> Result<(), ArtifactError> {
+        self.memos.lock().unwrap().insert(key, memo.clone());
+        Ok(())
+    }
+
+    async fn recall(&self, key: Digest) -> Result<Option<Memo>, ArtifactError> {
+        Ok(self.memos.lock().unwrap().get(&key).cloned())
+    }
+
+    async fn forget(&self, key: Digest) -> Result<(), ArtifactError> {
+        self.memos.lock().unwrap().remove(&key);
+        Ok(())
+    }
+
+    async fn flush(&self) -> Result<(), ArtifactError> {
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Ear(Mutex<Vec<Progress>>);
+
+impl Observer for Ear {
+    fn progress(&self, event: &Progress) {
+        self.0.lock().unwrap().push(event.clone());
+    }
+}
+
+struct Bench {
+    folder: tempfile::TempDir,
+    artifacts: Arc<MemoryArtifacts>,
+    jobs: Arc<MemoryJobs>,
+    ear: Arc<Ear>,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            artifacts: Arc::default(),
+            jobs: Arc::new(MemoryJobs::new()),
+            ear: Arc::default(),
+        }
+    }
+
+    fn out(&self) -> PathBuf {
+        self.folder.path().join("out")
+    }
+
+    async fn run(&self, write: serde_json::Value, print: serde_json::Value) -> RunOutcome {
+        self.run_with(write, print, 4, CancellationToken::new())
+            .await
+    }
+
+    async fn run_with(
+        &self,
+        write: serde_json::Value,
+        print: serde_json::Value,
+        jobs: usize,
+        cancel: CancellationToken,
+    ) -> RunOutcome {
+        let registry: Registry = [
+            StageKind::of::<Write>(),
+            StageKind::of::<Print>(),
+            StageKind::of::<Bind>(),
+        ]
+        .into_iter()
+        .collect();
+        let executor = Executor {
+            registry,
+            artifacts: self.artifacts.clone(),
+            jobs: self.jobs.clone(),
+            engine: "0".to_owned(),
+        };
+        let order = order(self.folder.path(), write, print, jobs);
+        executor
+            .run(order, self.ear.clone(), cancel, |_| ())
+            .await
+            .unwrap()
+    }
+
+    fn heard_hits(&self) -> (usize, usize) {
+        let heard = std::mem::take(&mut *self.ear.0.lock().unwrap());
+        let hits = heard.iter().filter_map(|event| match event {
+            Progress::Stage { hit, .. } => Some(*hit),
+            _ => None,
+        });
+        hits.fold((0, 0), |(hits, made), hit| {
+            if hit {
+                (hits + 1, made)
+            } else {
+                (hits, made + 1)
+            }
+        })
+    }
+}
+
+fn order(
+    folder: &Path,
+    write: serde_json::Value,
+    print: serde_json::Value,
+    jobs: usize,
+) -> RunOrder {
+    let stage =
+        |uses: &str, scope, options: serde_json::Value, slots: SlotUse, after| PlannedStage {
+            id: uses.to_owned(),
+            uses: uses.to_owned(),
+            scope,
+            options: options.as_object().cloned().unwrap_or_default(),
+            slots,
+            after,
+            location: format!("test.toml:1:1 {uses}"),
+        };
+    let reads = |slot| SlotUse {
+        reads: vec![slot],
+        ..SlotUse::default()
+    };
+    let plan = Plan {
+        name: "test".to_owned(),
+        description: String::new(),
+        params: Map::new(),
+        pipeline: Digest::of(b"test"),
+        stages: vec![
+            stage("write", Scope::Document, write, SlotUse::default(), vec![]),
+            stage("print", Scope::Document, print, reads(Slot::Html), vec![0]),
+            stage("bind", Scope::Dataset, json!({}), reads(Slot::Pdf), vec![1]),
+        ],
+    };
+    RunOrder {
+        spec: RunSpec {
+            pipeline: "test".to_owned(),
+            file: None,
+            pipeline_digest: plan.pipeline,
+            params: Map::new(),
+            seed: Seed(7),
+            inputs: vec![],
+            out: Some(folder.join("out")),
+            zip: None,
+        },
+        env: StageEnv {
+            home: folder.join("home"),
+            pipeline_dir: folder.to_owned(),
+            inputs: vec![],
+            jobs,
+        },
+        plan,
+        fresh: false,
+    }
+}
+
+fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                fs::read(&path).unwrap(),
+            )
+        })
+        .collect()
+}
+
+fn neighbours(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_tree_is_the_same_at_any_concurrency() {
+    let mut trees = Vec::new();
+    for jobs in [1, 7] {
+        let bench = Bench::new();
+        let outcome = bench
+            .run_with(
+                json!({ "count": 30 }),
+                json!({ "test": "jobs" }),
+                jobs,
+                CancellationToken::new(),
+            )
+            .await;
+        assert_eq!(
+            (outcome.state, outcome.succeeded),
+            (RunState::Completed, 30)
+        );
+        assert_eq!(outcome.remarks["printed"], 30);
+        trees.push(tree(&bench.out()));
+        let listed: serde_json::Value = serde_json::from_slice(&trees[0]["metadata.json"]).unwrap();
+        assert_eq!(listed["documents"][9], "document_10");
+    }
+    assert_eq!(trees[0].len(), 31);
+    assert_eq!(trees[0], trees[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_is_all_hits_and_leaves_the_dataset_alone() {
+    let bench = Bench::new();
+    bench
+        .run(json!({ "count": 5 }), json!({ "test": "again" }))
+        .await;
+    assert_eq!(bench.heard_hits(), (0, 10));
+    let outcome = bench
+        .run(json!({ "count": 5 }), json!({ "test": "again" }))
+        .await;
+    assert_eq!(bench.heard_hits(), (10, 0));
+    assert!(outcome.up_to_date);
+    assert_eq!(outcome.remarks["printed"], 5, "remarks are remembered too");
+    assert_eq!(WORKED.lock().unwrap()["again"], 5);
+
+    fs::remove_file(bench.out().join("document_2.pdf")).unwrap();
+    let outcome = bench
+        .run(json!({ "count": 5 }), json!({ "test": "again" }))
+        .await;
+    assert!(
+        !outcome.up_to_date,
+        "a dataset that was touched is made anew"
+    );
+    assert_eq!(tree(&bench.out()).len(), 6);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_documents_or_other_options_redo_only_what_they_touch() {
+    let bench = Bench::new();
+    bench
+        .run(json!({ "count": 4 }), json!({ "test": "more" }))
+        .await;
+    bench.heard_hits();
+    bench
+        .run(json!({ "count": 6 }), json!({ "test": "more" }))
+        .await;
+    assert_eq!(
+        bench.heard_hits(),
+        (8, 4),
+        "count is no part of a document's key"
+    );
+    bench
+        .run(
+            json!({ "count": 6 }),
+            json!({ "test": "more", "fails": ["document_99"] }),
+        )
+        .await;
+    assert_eq!(
+        bench.heard_hits(),
+        (6, 6),
+        "only the stage whose options changed"
+    );
+    bench
+        .run(
+            json!({ "count": 6, "word": "new" }),
+            json!({ "test": "more" }),
+        )
+        .await;
+    assert_eq!(bench.heard_hits(), (0, 12), "everything after the change");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_document_leaves_a_gap_and_the_others_go_on() {
+    let bench = Bench::new();
+    let print = json!({ "test": "gap", "fails": ["document_2"], "panics": ["document_4"] });
+    let outcome = bench.run(json!({ "count": 5 }), print).await;
+    assert_eq!((outcome.state, outcome.succeeded), (RunState::Completed, 3));
+    let dead: Vec<String> = outcome
+        .dead_letters
+        .iter()
+        .map(|letter| letter.document.to_string())
+        .collect();
+    assert_eq!(dead, ["document_2", "document_4"]);
+    assert_eq!(outcome.dead_letters[1].problem.causes, ["jammed"]);
+    let files = tree(&bench.out());
+    assert!(!files.contains_key("document_2.pdf") && files.contains_key("document_5.pdf"));
+    let record = bench.jobs.run(outcome.run).await.unwrap();
+    assert_eq!(
+        (record.succeeded, record.failed, record.state),
+        (3, 2, RunState::Completed)
+    );
+    assert_eq!(bench.jobs.dead_letters(outcome.run).await.unwrap().len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_retryable_is_tried_again() {
+    let bench = Bench::new();
+    let outcome = bench
+        .run(
+            json!({ "count": 2 }),
+            json!({ "test": "retry", "once": ["document_1"] }),
+        )
+        .await;
+    assert_eq!(outcome.succeeded, 2);
+    assert_eq!(WORKED.lock().unwrap()["retry"], 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_appears_when_nothing_succeeds_or_the_run_fails() {
+    let all = json!({ "test": "none", "fails": ["document_1", "document_2"] });
+    for (print, code) in [
+        (all, NOTHING_SUCCEEDED.as_str()),
+        (
+            json!({ "test": "none", "ends_run": true }),
+            REFUSED.as_str(),
+        ),
+    ] {
+        let bench = Bench::new();
+        let outcome = bench.run(json!({ "count": 2 }), print).await;
+        assert_eq!(outcome.state, RunState::Failed);
+        assert_eq!(outcome.problem.unwrap().code, code);
+        assert!(!bench.out().exists());
+        assert!(
+            !neighbours(bench.folder.path())
+                .iter()
+                .any(|name| name.contains("partial"))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cancelling_ends_at_once_and_leaves_nothing_half_done() {
+    let bench = Bench::new();
+    let cancel = CancellationToken::new();
+    let later = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        later.cancel();
+    });
+    let run = bench.run_with(
+        json!({ "count": 9 }),
+        json!({ "test": "cancel", "hangs": true }),
+        2,
+        cancel,
+    );
+    let outcome = tokio::time::timeout(Duration::from_secs(2), run)
+        .await
+        .unwrap();
+    assert_eq!(outcome.state, RunState::Cancelled);
+    assert_eq!(outcome.problem.unwrap().code, CANCELLED.as_str());
+    assert!(!bench.out().exists());
+    assert!(
+        !neighbours(bench.folder.path())
+            .iter()
+            .any(|name| name.contains("partial"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_artifact_is_made_anew() {
+    let bench = Bench::new();
+    bench
+        .run(json!({ "count": 3 }), json!({ "test": "damage" }))
+        .await;
+    let whole = tree(&bench.out());
+    bench
+        .artifacts
+        .blobs
+        .lock()
+        .unwrap()
+        .values_mut()
+        .for_each(|bytes| bytes.push(b'!'));
+    let changed = json!({ "test": "damage", "fails": ["document_99"] });
+    let outcome = bench.run(json!({ "count": 3 }), changed).await;
+    assert_eq!(outcome.succeeded, 3);
+    assert_eq!(tree(&bench.out()), whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_somebody_else_is_left_alone() {
+    let bench = Bench::new();
+    fs::create_dir(bench.out()).unwrap();
+    fs::write(bench.out().join("thesis.txt"), "years of work").unwrap();
+    let registry: Registry = [
+        StageKind::of::<Write>(),
+        StageKind::of::<Print>(),
+        StageKind::of::<Bind>(),
+    ]
+    .into_iter()
+    .collect();
+    let executor = Executor {
+        registry,
+        artifacts: bench.artifacts.clone(),
+        jobs: bench.jobs.clone(),
+        engine: "0".to_owned(),
+    };
+    let order = order(
+        bench.folder.path(),
+        json!({ "count": 1 }),
+        json!({ "test": "theirs" }),
+        1,
+    );
+    let refused = executor
+        .run(order, bench.ear.clone(), CancellationToken::new(), |_| ())
+        .await;
+    assert!(refused.is_err());
+    assert_eq!(neighbours(&bench.out()), ["thesis.txt"]);
+    assert!(
+        bench.jobs.runs(10, 0).await.unwrap().is_empty(),
+        "nothing was begun"
+    );
+}
