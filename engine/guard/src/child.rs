@@ -236,3 +236,85 @@ async fn keep_tail(mut pipe: ChildStderr, tail: watch::Sender<String>) {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::time::{sleep, timeout};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_secs(5);
+
+    fn shell(script: &str) -> Launch {
+        Launch::new("/bin/sh").args(["-c", script])
+    }
+
+    /// Waits until this process is gone, as a zombie too: whoever inherits it may not reap it.
+    async fn gone(id: &str) -> bool {
+        let ended = async {
+            let path = format!("/proc/{id}/stat");
+            while std::fs::read_to_string(&path).is_ok_and(|stat| !stat.contains(") Z ")) {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        timeout(SOON, ended).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn descendants_end_with_the_child() {
+        let script = "sh -c 'echo grandchild $$ >&2; exec sleep 1000' & wait";
+        for killed in [true, false] {
+            let child = Supervised::spawn(&shell(script)).unwrap();
+            let grandchild = child.stderr_line("grandchild ").await.unwrap();
+            if killed {
+                child.kill();
+                timeout(SOON, child.exited()).await.unwrap();
+            } else {
+                drop(child);
+            }
+            assert!(gone(&grandchild).await, "killed: {killed}");
+        }
+    }
+
+    #[tokio::test]
+    async fn descendants_end_when_the_child_exits_by_itself() {
+        let script = "sh -c 'echo grandchild $$ >&2; exec sleep 1000' & sleep 0.1; exit 3";
+        let child = Supervised::spawn(&shell(script)).unwrap();
+        let grandchild = child.stderr_line("grandchild ").await.unwrap();
+        timeout(SOON, child.exited()).await.unwrap();
+        assert!(gone(&grandchild).await);
+    }
+
+    #[tokio::test]
+    async fn lines_are_found_and_the_end_is_kept() {
+        let script = "echo one >&2; printf 'found' >&2; sleep 0.1; echo ' it' >&2";
+        let child = Supervised::spawn(&shell(script)).unwrap();
+        assert_eq!(child.stderr_line("found ").await.as_deref(), Some("it"));
+        assert_eq!(child.stderr_line("missing").await, None);
+        let long = Supervised::spawn(&shell("seq 100000 >&2; echo last >&2")).unwrap();
+        assert_eq!(long.stderr_line("last").await.as_deref(), Some(""));
+        assert!(long.stderr().len() <= STDERR_TAIL && long.stderr().ends_with("100000\nlast\n"));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_there_does_not_start() {
+        let missing = Supervised::spawn(&Launch::new("/no/such/program"));
+        assert_eq!(missing.unwrap_err().kind(), io::ErrorKind::NotFound);
+    }
+
+    #[test]
+    fn answers_are_awaited_for_a_limited_time() {
+        let check = |script: &str, expected: Result<&str, io::ErrorKind>| {
+            let answer = output(&shell(script), Duration::from_millis(500));
+            let answer = answer.map(|bytes| String::from_utf8(bytes).unwrap());
+            assert_eq!(answer.as_deref().map_err(io::Error::kind), expected);
+        };
+        let start = Instant::now();
+        check("echo answer; echo aside >&2", Ok("answer\n"));
+        check("exit 3", Err(io::ErrorKind::Other));
+        check("sleep 1000 & sleep 1000", Err(io::ErrorKind::TimedOut));
+        assert!(start.elapsed() < SOON);
+    }
+}

@@ -37,6 +37,9 @@ pub(crate) struct Browser {
 /// How long a browser may take to come up, on a busy machine.
 const LAUNCH_LIMIT: Duration = Duration::from_secs(30);
 
+/// How long after a tab's last words its crash may become known.
+const CRASH_DELAY: Duration = Duration::from_millis(500);
+
 impl Browser {
     /// Launches a browser for a first page. Its life is a task among `lives`, which `stop` ends.
     pub(crate) async fn launch(
@@ -94,10 +97,22 @@ impl Browser {
             () = self.gone.cancelled() => Err(RenderError::Died),
             result = self.print_in_tab(page) => result,
         };
-        if matches!(printed, Err(RenderError::Died)) {
-            self.stop();
+        match printed {
+            Err(RenderError::Died) => {
+                self.stop();
+                Err(RenderError::Died)
+            }
+            Err(RenderError::Refused { reason }) => Err(self.judge(reason).await),
+            printed => printed,
         }
-        printed
+    }
+
+    /// Whether a refusal is the browser's answer, or the first sign of a crash.
+    async fn judge(&self, reason: String) -> RenderError {
+        match tokio::time::timeout(CRASH_DELAY, self.gone.cancelled()).await {
+            Ok(()) => RenderError::Died,
+            Err(_) => RenderError::Refused { reason },
+        }
     }
 
     async fn print_in_tab(&self, page: HtmlPage<'_>) -> Result<Vec<u8>, RenderError> {

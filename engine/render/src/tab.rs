@@ -32,7 +32,11 @@ pub(crate) struct Tab {
 }
 
 /// A4 in CSS pixels, of which there are 96 to the inch.
-const VIEWPORT: (i64, i64) = (794, 1123);
+const WINDOW: (i64, i64) = (794, 1123);
+
+/// A window that shows next to nothing: printing does not depend on it, and what it does not show
+/// is not drawn, which saves a sixth of the work.
+const SLIT: (i64, i64) = (794, 8);
 
 /// A4 in inches.
 const PAPER: (f64, f64) = (210.0 / 25.4, 297.0 / 25.4);
@@ -59,7 +63,6 @@ impl Tab {
         let page = browser.new_page("about:blank").await.map_err(refused)?;
         let frame = page.mainframe().await.map_err(refused)?;
         let frame = frame.ok_or(RenderError::Died)?;
-        let (width, height) = VIEWPORT;
         let requests = page.event_listener().await.map_err(refused)?;
         tokio::spawn(refuse_requests(page.clone(), requests));
         macro_rules! execute {
@@ -69,7 +72,7 @@ impl Tab {
             SetScriptExecutionDisabledParams::new(true),
             fetch::EnableParams::default(),
             SetEmulatedMediaParams::builder().media("print").build(),
-            SetDeviceMetricsOverrideParams::new(width, height, 1.0, false),
+            window(SLIT),
             // The library asks for these events; nobody reads them.
             network::DisableParams::default(),
             runtime::DisableParams::default(),
@@ -81,11 +84,11 @@ impl Tab {
 
     /// The page as PDF.
     pub(crate) async fn print(&self, page: HtmlPage<'_>) -> Result<Vec<u8>, RenderError> {
-        self.show(page.guarded("")?).await?;
-        if page.size == PageSize::Content {
-            let rule = self.content_rule().await?;
-            self.show(page.guarded(&rule)?).await?;
-        }
+        let html = match page.size {
+            PageSize::Css => page.guarded("")?,
+            PageSize::Content => page.guarded(&self.content_rule(page).await?)?,
+        };
+        self.show(html).await?;
         let (width, height) = PAPER;
         let print = PrintToPdfParams {
             print_background: Some(true),
@@ -118,8 +121,10 @@ impl Tab {
         self.page.execute(content).await.map(drop).map_err(refused)
     }
 
-    /// The style that makes one page of what the tab shows.
-    async fn content_rule(&self) -> Result<String, RenderError> {
+    /// The style that makes one page of all the content.
+    async fn content_rule(&self, page: HtmlPage<'_>) -> Result<String, RenderError> {
+        self.page.execute(window(WINDOW)).await.map_err(refused)?;
+        self.show(page.guarded("")?).await?;
         let mut measure = EvaluateParams::new(CONTENT_SIZE);
         measure.return_by_value = Some(true);
         let measured = self.page.execute(measure).await.map_err(refused)?;
@@ -142,6 +147,10 @@ impl Tab {
             "<style>@page {{ size: {width}px {height}px !important; margin: 0 !important }}</style>"
         ))
     }
+}
+
+fn window((width, height): (i64, i64)) -> SetDeviceMetricsOverrideParams {
+    SetDeviceMetricsOverrideParams::new(width, height, 1.0, false)
 }
 
 /// Answers every request of a tab: only what the document carries itself is let through. A refused
