@@ -68,7 +68,7 @@ impl Catalogue {
     }
 
     /// All stages in order of name.
-    pub fn iter(&self) -> impl Iterator<Item = &StageSpec> {
+    pub fn iter(&self) -> impl Iterator<Item = &StageSpec> + Clone {
         self.0.values()
     }
 }

@@ -2,11 +2,26 @@
 //!
 //! Three types, three moments: the text as typed, what it means, what will be done. The text stays
 //! with its spans for as long as the pipeline lives, so that any later check can underline it.
+//! Both steps return what they could make and every fault they found, as [`Diagnostic`]s.
 //! Files, async code and concrete stages are deliberately unknown: stages are described by the
 //! [`StageSpec`]s of a [`Catalogue`], which the composition root fills.
 
 pub mod catalogue;
+mod diagnostic;
+mod node;
+mod options;
+mod order;
+mod param;
+mod pipeline;
 pub mod plan;
+mod planner;
+mod source;
+mod template;
+mod wording;
 
 pub use catalogue::{Catalogue, Scope, SlotUse, StageSpec};
+pub use diagnostic::{Diagnostic, Label, Level};
+pub use param::{Param, ParamType};
+pub use pipeline::Pipeline;
 pub use plan::{Plan, PlannedStage};
+pub use source::{Position, Source, Span, decode};

@@ -1,0 +1,310 @@
+//! TOML values that know where they stand.
+
+use docgenie_document::Code;
+use serde_json::{Map, Number, Value};
+use toml::de::{DeTable, DeValue};
+
+use crate::{
+    diagnostic::Report,
+    source::Span,
+    wording::{did_you_mean, meant},
+};
+
+/// The text is not TOML.
+pub(crate) const SYNTAX: Code = Code::new("DG0002");
+/// A key that the grammar of pipeline files does not have.
+pub(crate) const UNKNOWN_KEY: Code = Code::new("DG0003");
+/// A key that must be there and is not.
+pub(crate) const MISSING_KEY: Code = Code::new("DG0004");
+/// A key of the grammar with a value of the wrong type.
+pub(crate) const WRONG_TYPE: Code = Code::new("DG0005");
+
+/// A value and its place. A table opened by a header stands where the header stands.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub(crate) span: Span,
+    pub(crate) kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Kind {
+    /// What JSON has, too: a string, a finite number, a boolean; null, which only
+    /// a template makes.
+    Scalar(Value),
+    /// What JSON has not: a date, a time, infinity, a number too large. As written.
+    Foreign(String),
+    Array(Vec<Node>),
+    Table(Table),
+    /// A value that cannot be known because a fault stands in the way: one of its type, or null.
+    Unknown(Value),
+}
+
+/// The entries of a table in order of the file.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table(pub(crate) Vec<Entry>);
+
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: String,
+    pub(crate) key_span: Span,
+    pub(crate) value: Node,
+}
+
+/// The top table of a file, or `None` where its syntax is so broken that no table is worth
+/// looking at.
+pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Table> {
+    let (table, errors) = DeTable::parse_recoverable(text);
+    let mut last_line = None;
+    let mut broken = false;
+    for error in &errors {
+        let span = error.span().unwrap_or(text.len()..text.len());
+        let start = text.floor_char_boundary(span.start);
+        let line = text[..start].matches('\n').count();
+        // One slip often upsets the rest of its line.
+        if last_line.replace(line) == Some(line) {
+            continue;
+        }
+        let duplicate = error.message() == "duplicate key";
+        broken |= !duplicate;
+        report
+            .error(
+                SYNTAX,
+                span,
+                format!("the file is not TOML: {}", error.message()),
+            )
+            .hint(duplicate.then(|| "keep one of the two".to_owned()));
+    }
+    (!broken).then(|| Table::from(table.get_ref()))
+}
+
+impl Node {
+    /// A JSON value at this place.
+    pub(crate) fn from_json(span: Span, value: Value) -> Self {
+        let at_span = |value| Self::from_json(span.clone(), value);
+        let kind = match value {
+            Value::Array(items) => Kind::Array(items.into_iter().map(at_span).collect()),
+            Value::Object(members) => {
+                let entry = |(key, value)| Entry {
+                    key,
+                    key_span: span.clone(),
+                    value: Self::from_json(span.clone(), value),
+                };
+                Kind::Table(Table(members.into_iter().map(entry).collect()))
+            }
+            scalar => Kind::Scalar(scalar),
+        };
+        Self { span, kind }
+    }
+
+    /// The type, with its article.
+    pub(crate) fn type_name(&self) -> &'static str {
+        match &self.kind {
+            Kind::Scalar(value) | Kind::Unknown(value) => type_of(value),
+            Kind::Foreign(_) => "a date, a time or a number that JSON does not have",
+            Kind::Array(_) => "an array",
+            Kind::Table(_) => "a table",
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> Option<&str> {
+        match &self.kind {
+            Kind::Scalar(Value::String(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// As JSON; what JSON does not have becomes a string.
+    pub(crate) fn to_json(&self) -> Value {
+        match &self.kind {
+            Kind::Scalar(value) | Kind::Unknown(value) => value.clone(),
+            Kind::Foreign(text) => Value::String(text.clone()),
+            Kind::Array(items) => items.iter().map(Self::to_json).collect(),
+            Kind::Table(table) => {
+                let entries = table.0.iter();
+                let members = entries.map(|entry| (entry.key.clone(), entry.value.to_json()));
+                Value::Object(members.collect::<Map<_, _>>())
+            }
+        }
+    }
+}
+
+impl Table {
+    pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
+        self.0.iter().find(|entry| entry.key == key)
+    }
+
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
+        self.0.iter().map(|entry| entry.key.as_str())
+    }
+}
+
+impl From<&DeTable<'_>> for Table {
+    fn from(table: &DeTable<'_>) -> Self {
+        let mut entries: Vec<_> = table
+            .iter()
+            .map(|(key, value)| Entry {
+                key: key.get_ref().to_string(),
+                key_span: key.span(),
+                value: Node {
+                    span: value.span(),
+                    kind: Kind::from(value.get_ref()),
+                },
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.key_span.start);
+        Self(entries)
+    }
+}
+
+impl From<&DeValue<'_>> for Kind {
+    fn from(value: &DeValue<'_>) -> Self {
+        match value {
+            DeValue::String(text) => Self::Scalar(Value::String(text.to_string())),
+            DeValue::Boolean(truth) => Self::Scalar(Value::Bool(*truth)),
+            DeValue::Integer(integer) => {
+                let number = i64::from_str_radix(integer.as_str(), integer.radix());
+                number.map_or_else(
+                    |_| Self::Foreign(integer.to_string()),
+                    |n| Self::Scalar(n.into()),
+                )
+            }
+            DeValue::Float(float) => {
+                let number = float.as_str().parse().ok().and_then(Number::from_f64);
+                let scalar = number.map(|number| Self::Scalar(Value::Number(number)));
+                scalar.unwrap_or_else(|| Self::Foreign(float.to_string()))
+            }
+            DeValue::Datetime(datetime) => Self::Foreign(datetime.to_string()),
+            DeValue::Array(items) => {
+                let node = |item: &toml::Spanned<DeValue<'_>>| Node {
+                    span: item.span(),
+                    kind: Self::from(item.get_ref()),
+                };
+                Self::Array(items.iter().map(node).collect())
+            }
+            DeValue::Table(table) => Self::Table(Table::from(table)),
+        }
+    }
+}
+
+/// The type of a JSON value, with its article.
+pub(crate) fn type_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "nothing",
+        Value::Bool(_) => "a boolean",
+        Value::Number(number) if number.is_f64() => "a number",
+        Value::Number(_) => "an integer",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "a table",
+    }
+}
+
+/// A table read by the grammar. Unknown keys are reported; one that is only misspelt is then read
+/// as what it means, so that no second fault follows from it.
+pub(crate) struct Fields<'a> {
+    owner: &'static str,
+    entries: Vec<(&'a str, &'a Entry)>,
+}
+
+impl<'a> Fields<'a> {
+    /// Reads `table`, which belongs to `owner` ("the pipeline", "a stage"). `advice` may know
+    /// better than the spelling what an unknown key is about.
+    pub(crate) fn read(
+        table: &'a Table,
+        owner: &'static str,
+        known: &[&'static str],
+        advice: impl Fn(&str) -> Option<String>,
+        report: &mut Report,
+    ) -> Self {
+        let mut entries = Vec::new();
+        for entry in &table.0 {
+            let key = entry.key.as_str();
+            if known.contains(&key) {
+                entries.push((key, entry));
+                continue;
+            }
+            let hint = advice(key);
+            if hint.is_none()
+                && let Some(intended) = meant(key, known.iter().copied())
+                && table.get(intended).is_none()
+            {
+                entries.push((intended, entry));
+            }
+            let keys = format!("the keys of {owner}");
+            report
+                .error(
+                    UNKNOWN_KEY,
+                    entry.key_span.clone(),
+                    format!("{owner} has no key `{key}`"),
+                )
+                .hint(hint.or_else(|| did_you_mean(key, known.iter().copied(), &keys)));
+        }
+        Self { owner, entries }
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<&'a Entry> {
+        self.entries
+            .iter()
+            .find(|(known, _)| *known == key)
+            .map(|(_, entry)| *entry)
+    }
+
+    /// The string of this key.
+    pub(crate) fn string(&self, key: &str, report: &mut Report) -> Option<(&'a str, Span)> {
+        let node = &self.get(key)?.value;
+        let text = node.as_str().map(|text| (text, node.span.clone()));
+        text.or_else(|| {
+            self.wrong_type(key, node, "a string", report);
+            None
+        })
+    }
+
+    /// The string of a key that must be there; `place` is where it is missed.
+    pub(crate) fn required_string(
+        &self,
+        key: &str,
+        place: Span,
+        example: &str,
+        report: &mut Report,
+    ) -> Option<(&'a str, Span)> {
+        if self.get(key).is_none() {
+            report
+                .error(MISSING_KEY, place, format!("{} has no `{key}`", self.owner))
+                .hint(format!("add one, such as `{key} = {example}`"));
+        }
+        self.string(key, report)
+    }
+
+    /// The table of this key.
+    pub(crate) fn table(&self, key: &str, report: &mut Report) -> Option<&'a Table> {
+        let node = &self.get(key)?.value;
+        if let Kind::Table(table) = &node.kind {
+            return Some(table);
+        }
+        self.wrong_type(key, node, "a table", report);
+        None
+    }
+
+    /// The items of the array of this key.
+    pub(crate) fn array(
+        &self,
+        key: &str,
+        expected: &str,
+        report: &mut Report,
+    ) -> Option<&'a [Node]> {
+        let node = &self.get(key)?.value;
+        if let Kind::Array(items) = &node.kind {
+            return Some(items);
+        }
+        self.wrong_type(key, node, expected, report);
+        None
+    }
+
+    /// Reports a value of another type than the grammar expects.
+    pub(crate) fn wrong_type(&self, key: &str, node: &Node, expected: &str, report: &mut Report) {
+        let message = format!("`{key}` of {} must be {expected}", self.owner);
+        report
+            .error(WRONG_TYPE, node.span.clone(), message)
+            .label(format!("this is {}", node.type_name()));
+    }
+}

@@ -1,0 +1,299 @@
+//! Expressions over parameters: conditions, and strings with `{{ … }}`.
+
+use std::collections::BTreeSet;
+
+use docgenie_document::Code;
+use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use serde_json::{Map, Value};
+
+use crate::{
+    diagnostic::{Diagnostic, Report},
+    node::Node,
+    param::{Param, UNKNOWN_PARAM},
+    source::Span,
+    wording::did_you_mean,
+};
+
+/// An expression or template that cannot be read or evaluated.
+pub(crate) const BROKEN_EXPRESSION: Code = Code::new("DG0025");
+
+/// More than any sensible expression needs, and over in milliseconds.
+const FUEL: u64 = 20_000;
+
+/// An expression, or a text with expressions in it, that stands in the file.
+#[derive(Clone, Debug)]
+pub(crate) struct Formula {
+    text: String,
+    span: Span,
+    form: Form,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// A bare expression, whose value keeps its type.
+    Expression,
+    /// A text with expressions in it, which gives a text.
+    Text,
+}
+
+impl Formula {
+    /// The expression of a `when`.
+    pub(crate) fn condition(text: &str, span: Span) -> Self {
+        let text = text.to_owned();
+        Self {
+            text,
+            span,
+            form: Form::Expression,
+        }
+    }
+
+    /// The template in a string, if it is one. `{{ … }}` that stands alone is an expression.
+    pub(crate) fn template(node: &Node) -> Option<Self> {
+        let text = node.as_str()?;
+        if !text.contains("{{") && !text.contains("{%") {
+            return None;
+        }
+        let alone = text
+            .strip_prefix("{{")
+            .and_then(|rest| rest.strip_suffix("}}"));
+        let expression = alone
+            .map(|inner| inner.trim_matches(['-', '+']))
+            .filter(|inner| Environment::empty().compile_expression(inner).is_ok());
+        let form = if expression.is_some() {
+            Form::Expression
+        } else {
+            Form::Text
+        };
+        let text = expression.unwrap_or(text).to_owned();
+        Some(Self {
+            text,
+            span: node.span.clone(),
+            form,
+        })
+    }
+
+    pub(crate) fn span(&self) -> Span {
+        self.span.clone()
+    }
+
+    /// Reports what is wrong whatever the values: syntax, and names that mean nothing. True if it
+    /// can be evaluated.
+    pub(crate) fn check(&self, params: &[Param], file: &str, report: &mut Report) -> bool {
+        let names = match self.names() {
+            Ok(names) => names,
+            Err(error) => {
+                self.report_broken(&error, file, report);
+                return false;
+            }
+        };
+        let known = || params.iter().map(|param| param.name.as_str());
+        let mut sound = true;
+        for name in names {
+            let path: Vec<_> = name.split('.').collect();
+            let (message, hint) = match path[..] {
+                ["params", param] if known().any(|known| known == param) => continue,
+                ["params", param, ..] if known().any(|known| known == param) => {
+                    (format!("parameter `{param}` has no fields"), None)
+                }
+                ["params", param, ..] => (
+                    format!("no parameter is named `{param}`"),
+                    did_you_mean(param, known(), "the parameters")
+                        .or_else(|| Some(format!("declare it: `[params.{param}]`"))),
+                ),
+                ["params"] => (
+                    "`params` is the table of all parameters, not one of them".to_owned(),
+                    Some("write `params.` and a parameter's name".to_owned()),
+                ),
+                [other, ..] => (
+                    format!("nothing is named `{other}` here"),
+                    Some(if known().any(|known| known == other) {
+                        format!("write `params.{other}`")
+                    } else {
+                        "expressions know only `params`".to_owned()
+                    }),
+                ),
+                [] => continue,
+            };
+            report
+                .error(UNKNOWN_PARAM, self.locate(&name, file), message)
+                .hint(hint);
+            sound = false;
+        }
+        sound
+    }
+
+    /// The names of the parameters it uses.
+    pub(crate) fn params(&self) -> BTreeSet<String> {
+        let names = self.names().unwrap_or_default();
+        let param = |name: String| Some(name.strip_prefix("params.")?.to_owned());
+        names.into_iter().filter_map(param).collect()
+    }
+
+    /// Its value.
+    pub(crate) fn evaluate(&self, params: &Map<String, Value>) -> Result<Value, minijinja::Error> {
+        let env = environment();
+        let context = minijinja::context! { params => Serde(params) };
+        let value = match self.form {
+            Form::Expression => env.compile_expression(&self.text)?.eval(context)?,
+            Form::Text => env.render_str(&self.text, context)?.into(),
+        };
+        serde_json::to_value(value).map_err(|error| {
+            minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
+        })
+    }
+
+    /// Reports that it cannot be read or evaluated.
+    pub(crate) fn report_broken<'r>(
+        &self,
+        error: &minijinja::Error,
+        file: &str,
+        report: &'r mut Report,
+    ) -> &'r mut Diagnostic {
+        let at = error.range().and_then(|range| {
+            let start = self.offset(file)?;
+            Some(start + range.start..start + range.end)
+        });
+        let place = at
+            .filter(|at| at.end <= self.span.end)
+            .unwrap_or_else(|| self.span());
+        let detail = error
+            .detail()
+            .map_or_else(|| error.kind().to_string(), str::to_owned);
+        let braces = self.form == Form::Expression && self.text.trim_start().starts_with("{{");
+        let hint = braces.then(|| {
+            let bare = self.text.trim().trim_matches(['{', '}']).trim();
+            format!("a condition is written without braces: `{bare}`")
+        });
+        report
+            .error(
+                BROKEN_EXPRESSION,
+                place,
+                "this expression cannot be evaluated",
+            )
+            .label(detail)
+            .hint(hint)
+    }
+
+    /// All names it does not define itself, such as `params.scan`.
+    fn names(&self) -> Result<BTreeSet<String>, minijinja::Error> {
+        let env = environment();
+        let names = match self.form {
+            Form::Expression => env
+                .compile_expression(&self.text)?
+                .undeclared_variables(true),
+            Form::Text => env
+                .template_from_str(&self.text)?
+                .undeclared_variables(true),
+        };
+        let own: BTreeSet<_> = env.globals().map(|(name, _)| name.to_owned()).collect();
+        Ok(names
+            .into_iter()
+            .filter(|name| !own.contains(name))
+            .collect())
+    }
+
+    /// Where its text starts in the file, unless the file writes it with escapes.
+    fn offset(&self, file: &str) -> Option<usize> {
+        let written = file.get(self.span())?;
+        Some(self.span.start + written.find(&self.text)?)
+    }
+
+    /// The place of a name in it, or all of it where the name cannot be found.
+    fn locate(&self, name: &str, file: &str) -> Span {
+        let is_name = |character: char| character.is_alphanumeric() || character == '_';
+        let found = self.text.match_indices(name).find(|(start, _)| {
+            let (before, after) = (&self.text[..*start], &self.text[start + name.len()..]);
+            !before.ends_with(|last| is_name(last) || last == '.') && !after.starts_with(is_name)
+        });
+        let place = found.zip(self.offset(file)).map(|((start, _), offset)| {
+            let start = offset + start;
+            start..start + name.len()
+        });
+        place.unwrap_or_else(|| self.span())
+    }
+}
+
+fn environment() -> Environment<'static> {
+    let mut env = Environment::new();
+    env.set_undefined_behavior(UndefinedBehavior::Strict);
+    env.set_fuel(Some(FUEL));
+    env.set_debug(true);
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn formula(text: &str) -> Option<Formula> {
+        Formula::template(&Node::from_json(0..0, json!(text)))
+    }
+
+    fn values() -> Map<String, Value> {
+        let values = json!({ "n": 3, "x": 1.5, "scan": true, "name": "a", "langs": ["en", "de"] });
+        values.as_object().unwrap().clone()
+    }
+
+    #[test]
+    fn a_template_alone_keeps_the_type() {
+        let check = |text: &str, expected: Value| {
+            assert_eq!(
+                formula(text).unwrap().evaluate(&values()).unwrap(),
+                expected,
+                "{text}"
+            );
+        };
+        check("{{ params.n }}", json!(3));
+        check("{{params.x}}", json!(1.5));
+        check("{{- params.n -}}", json!(3));
+        check("{{ params.scan }}", json!(true));
+        check("{{ params.langs }}", json!(["en", "de"]));
+        check("{{ params.n * 2 }}", json!(6));
+        check("{{ params.n }} pages", json!("3 pages"));
+        check(" {{ params.n }}", json!(" 3"));
+        check("{{ params.n }}{{ params.n }}", json!("33"));
+        check("{% if params.scan %}yes{% endif %}", json!("yes"));
+        check("{{ '}}' }}", json!("}}"));
+        assert!(formula("{ not a template }").is_none());
+    }
+
+    #[test]
+    fn conditions_are_evaluated() {
+        let check = |text: &str, expected: Value| {
+            let value = Formula::condition(text, 0..0).evaluate(&values()).unwrap();
+            assert_eq!(value, expected, "{text}");
+        };
+        check("params.scan", json!(true));
+        check("params.n > 3 or not params.scan", json!(false));
+        check("params.name == 'a' and 'de' in params.langs", json!(true));
+        check("params.n", json!(3));
+    }
+
+    #[test]
+    fn what_cannot_be_evaluated_is_an_error() {
+        let check = |text: &str| {
+            assert!(
+                Formula::condition(text, 0..0).evaluate(&values()).is_err(),
+                "{text}"
+            );
+        };
+        check("params.n >");
+        check("params.name + params.n");
+        check("params.n is nonsense");
+        let endless = formula("{% for i in range(99999) %}{{ i }}{% endfor %}").unwrap();
+        assert!(endless.evaluate(&values()).is_err());
+    }
+
+    #[test]
+    fn names_are_collected() {
+        let check = |text: &str, expected: &[&str]| {
+            let found: Vec<_> = formula(text).unwrap().params().into_iter().collect();
+            assert_eq!(found, expected, "{text}");
+        };
+        check("{{ params.n }}", &["n"]);
+        check("{{ params.name }}-{{ params.n }}", &["n", "name"]);
+        check("{% for i in range(params.n) %}{{ i }}{% endfor %}", &["n"]);
+    }
+}
