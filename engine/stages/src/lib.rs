@@ -1,5 +1,6 @@
 //! The native stages.
 
+pub mod author;
 pub mod bitmap;
 #[allow(dead_code, reason = "the boxes stage reads them")]
 pub mod markup;

@@ -1,0 +1,369 @@
+//! Starts documents: pages of HTML with their ground truth, from templates.
+
+mod barcode;
+mod check_digits;
+mod dice;
+mod doc_type;
+mod draw;
+mod files;
+mod functions;
+mod language;
+mod locale;
+mod set;
+mod style;
+mod sums;
+mod value;
+
+use std::{path::PathBuf, sync::Arc};
+
+use async_trait::async_trait;
+use docgenie_document::{Code, Slot, slot::Html};
+use docgenie_runtime::stage::{
+    Built, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig, StageEnv,
+    StageFailure, blocking,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::markup::Markup;
+use dice::Dice;
+use set::{Recipe, TemplateSet};
+
+/// The templates cannot be used.
+pub const BAD_TEMPLATES: Code = Code::new("DG0601");
+/// A language the templates do not know.
+pub const UNKNOWN_LANGUAGE: Code = Code::new("DG0602");
+/// A document type the templates do not know.
+pub const UNKNOWN_TYPE: Code = Code::new("DG0603");
+/// A layout or a paper the templates do not know.
+pub const UNKNOWN_LOOK: Code = Code::new("DG0604");
+/// A template failed on a document.
+pub const TEMPLATE_FAILED: Code = Code::new("DG0605");
+/// A page whose mark-up cannot be read.
+pub const BAD_MARKUP: Code = Code::new("DG0606");
+
+/// Options of the `author` stage.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthorConfig {
+    /// Who writes: `template` needs neither key nor network.
+    pub provider: Provider,
+    /// What to write: a type's identifier such as `invoice`, free text for the nearest type, a
+    /// group such as `business and administrative`, or a list to draw from.
+    pub doc_type: OneOrMany,
+    /// Language by English name or ISO code, or a list to draw from.
+    pub language: OneOrMany,
+    /// How many documents to start.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub count: u64,
+    /// A folder of templates laid over the embedded ones.
+    pub templates: Option<PathBuf>,
+    /// Paper such as `A4` or `Letter`, or `auto` for what suits type and country.
+    pub paper: String,
+    /// One layout family instead of all of a type.
+    pub layout: Option<String>,
+}
+
+/// Who writes.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Provider {
+    /// The template set.
+    #[default]
+    Template,
+}
+
+/// One text, or several to draw from.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(#[schemars(length(min = 1))] Vec<String>),
+}
+
+impl OneOrMany {
+    fn all(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+impl Default for AuthorConfig {
+    fn default() -> Self {
+        Self {
+            provider: Provider::Template,
+            doc_type: OneOrMany::One("invoice".to_owned()),
+            language: OneOrMany::One("English".to_owned()),
+            count: 3,
+            templates: None,
+            paper: "auto".to_owned(),
+            layout: None,
+        }
+    }
+}
+
+impl StageConfig for AuthorConfig {
+    const NAME: &'static str = "author";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "Writes documents as HTML with their ground truth";
+    const DOCUMENTATION: &'static str = include_str!("author.md");
+    const SCOPE: Scope = Scope::Document;
+    const STARTS_DOCUMENTS: bool = true;
+
+    fn slots(&self) -> SlotUse {
+        SlotUse {
+            writes: vec![Slot::Html, Slot::GroundTruth],
+            ..SlotUse::default()
+        }
+    }
+
+    fn build(self, env: &StageEnv) -> Result<Built, StageFailure> {
+        let templates = self
+            .templates
+            .as_ref()
+            .map(|folder| env.pipeline_dir.join(folder));
+        let author = Author::new(&self, templates.as_ref())?;
+        let count = self.count;
+        Ok(Built::Document(Arc::new(AuthorStage {
+            author: Arc::new(author),
+            count,
+        })))
+    }
+}
+
+/// Writes pages.
+pub struct Author {
+    set: TemplateSet,
+    /// What each `doc_type` option means, and what to remark where it was free text.
+    topics: Vec<(Vec<String>, Option<String>)>,
+    languages: Vec<Arc<language::Language>>,
+    paper: Option<String>,
+    layout: Option<String>,
+}
+
+/// A page as it was written.
+#[derive(Debug)]
+pub struct Page {
+    /// Its HTML with its semantic mark-up.
+    pub markup: Markup,
+    /// What to remark about it.
+    pub remark: Option<String>,
+}
+
+impl Author {
+    /// An author for these options, with the templates of a folder over the embedded ones.
+    ///
+    /// # Errors
+    /// When the templates cannot be used or do not have what the options ask for.
+    pub fn new(config: &AuthorConfig, templates: Option<&PathBuf>) -> Result<Self, StageFailure> {
+        let set = TemplateSet::load(templates).map_err(|error| {
+            StageFailure::new(BAD_TEMPLATES, error.to_string())
+                .causes_of(&error)
+                .hint("docs/templates.md describes every file of a template folder")
+                .ends_run()
+        })?;
+        let topics = config
+            .doc_type
+            .all()
+            .iter()
+            .map(|text| topic(&set, text))
+            .collect::<Result<_, _>>()?;
+        let languages = config
+            .language
+            .all()
+            .iter()
+            .map(|name| known_language(&set, name))
+            .collect::<Result<_, _>>()?;
+        let paper = Some(config.paper.clone()).filter(|paper| paper != "auto");
+        let author = Self {
+            set,
+            topics,
+            languages,
+            paper,
+            layout: config.layout.clone(),
+        };
+        author.check_texts()?;
+        author.check_look()?;
+        Ok(author)
+    }
+
+    /// Every type that may be drawn is written in every language that may be drawn.
+    fn check_texts(&self) -> Result<(), StageFailure> {
+        let types = self.topics.iter().flat_map(|(types, _)| types);
+        for (id, language) in
+            types.flat_map(|id| self.languages.iter().map(move |language| (id, language)))
+        {
+            let written = self
+                .set
+                .types
+                .get(id)
+                .is_some_and(|kind| kind.texts.contains_key(&language.code));
+            if !written {
+                let message = format!("document type `{id}` is not written in {}", language.name);
+                let hint = format!(
+                    "add `types/{id}/texts/{}.toml` to your templates",
+                    language.code
+                );
+                return Err(StageFailure::new(UNKNOWN_LANGUAGE, message)
+                    .hint(hint)
+                    .ends_run());
+            }
+        }
+        Ok(())
+    }
+
+    fn check_look(&self) -> Result<(), StageFailure> {
+        if let Some(paper) = &self.paper {
+            let papers: Vec<&str> = self.set.styles.papers.keys().map(String::as_str).collect();
+            if !papers.contains(&paper.as_str()) {
+                return Err(unknown(UNKNOWN_LOOK, "paper", paper, &papers));
+            }
+        }
+        let Some(layout) = &self.layout else {
+            return Ok(());
+        };
+        for id in self.topics.iter().flat_map(|(types, _)| types) {
+            let layouts = self
+                .set
+                .types
+                .get(id)
+                .map(|kind| kind.layouts.as_slice())
+                .unwrap_or_default();
+            let layouts: Vec<&str> = layouts.iter().map(String::as_str).collect();
+            if !layouts.contains(&layout.as_str()) {
+                return Err(unknown(
+                    UNKNOWN_LOOK,
+                    &format!("layout of `{id}`"),
+                    layout,
+                    &layouts,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The page that belongs to this seed.
+    ///
+    /// # Errors
+    /// When a template fails.
+    pub fn page(&self, seed: docgenie_document::Seed) -> Result<Page, StageFailure> {
+        let mut dice = Dice::new(seed.derive("topic"));
+        let no_choice =
+            || StageFailure::new(UNKNOWN_TYPE, "no document type and language to choose from");
+        let (types, remark) = dice.pick(&self.topics).ok_or_else(no_choice)?;
+        let doc_type = dice.pick(types).ok_or_else(no_choice)?;
+        let language = dice.pick(&self.languages).ok_or_else(no_choice)?;
+        let recipe = Recipe {
+            doc_type: doc_type.clone(),
+            language: Arc::clone(language),
+            paper: self.paper.clone(),
+            layout: self.layout.clone(),
+            seed,
+        };
+        let html = self.set.author(&recipe).map_err(|error| {
+            StageFailure::new(TEMPLATE_FAILED, error.to_string()).causes_of(&error)
+        })?;
+        let remark = remark
+            .as_ref()
+            .map(|text| format!("document type `{text}` taken as `{doc_type}`"));
+        let markup = Markup::parse(&html).map_err(|error| {
+            StageFailure::new(
+                BAD_MARKUP,
+                format!("the mark-up of a `{doc_type}` cannot be read"),
+            )
+            .because(&error)
+            .hint(error.hint())
+        })?;
+        Ok(Page { markup, remark })
+    }
+}
+
+fn topic(set: &TemplateSet, text: &str) -> Result<(Vec<String>, Option<String>), StageFailure> {
+    let ids: Vec<&str> = set.types.keys().map(String::as_str).collect();
+    let meaning = doc_type::find(text, &set.types)
+        .ok_or_else(|| unknown(UNKNOWN_TYPE, "document type", text, &ids))?;
+    let remark = (!meaning.exact).then(|| text.to_owned());
+    Ok((meaning.types, remark))
+}
+
+fn known_language(set: &TemplateSet, name: &str) -> Result<Arc<language::Language>, StageFailure> {
+    let found = set.language(name).cloned();
+    found.ok_or_else(|| {
+        let names: Vec<&str> = set
+            .languages
+            .iter()
+            .map(|language| language.name.as_str())
+            .collect();
+        unknown(UNKNOWN_LANGUAGE, "language", name, &names)
+    })
+}
+
+trait Causes {
+    /// With the causes beneath an error whose own text is the message already.
+    fn causes_of(self, error: &dyn std::error::Error) -> Self;
+}
+
+impl Causes for StageFailure {
+    fn causes_of(mut self, error: &dyn std::error::Error) -> Self {
+        let chain = std::iter::successors(error.source(), |error| error.source());
+        self.problem.causes.extend(chain.map(ToString::to_string));
+        self
+    }
+}
+
+/// A failure that names what there is instead.
+fn unknown(code: Code, what: &str, given: &str, known: &[&str]) -> StageFailure {
+    let alike = |name: &&&str| strsim::jaro_winkler(&name.to_lowercase(), &given.to_lowercase());
+    let nearest = known.iter().max_by(|a, b| alike(a).total_cmp(&alike(b)));
+    let nearest = nearest.filter(|name| alike(name) > 0.75);
+    let list = format!("known: {}", known.join(", "));
+    let hint = match nearest {
+        Some(name) => format!("did you mean `{name}`? {list}"),
+        None => list,
+    };
+    StageFailure::new(code, format!("unknown {what} `{given}`"))
+        .hint(hint)
+        .ends_run()
+}
+
+struct AuthorStage {
+    author: Arc<Author>,
+    count: u64,
+}
+
+#[async_trait]
+impl DocumentStage for AuthorStage {
+    fn documents(&self) -> Option<u64> {
+        Some(self.count)
+    }
+
+    fn identity(&self) -> String {
+        format!("templates {}", self.author.set.digest())
+    }
+
+    fn seeded(&self) -> bool {
+        true
+    }
+
+    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
+        let (author, seed) = (Arc::clone(&self.author), document.seed);
+        blocking(move || {
+            let page = author.page(seed)?;
+            let outputs = Outputs::new()
+                .with(&Html(page.markup.clean()))?
+                .with(&page.markup.truth())?;
+            Ok(match page.remark {
+                Some(remark) => outputs.noting(remark),
+                None => outputs,
+            })
+        })
+        .await
+    }
+}
+
+#[cfg(test)]
+mod tests;
