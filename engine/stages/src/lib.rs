@@ -1,8 +1,13 @@
 //! The native stages.
 
+pub mod analyse;
 pub mod author;
 pub mod bitmap;
+pub mod input;
 #[allow(dead_code, reason = "the boxes stage reads them")]
 pub mod markup;
+pub mod ocr;
+pub mod overlay;
 pub mod raster;
 pub mod render;
+pub mod verify;
