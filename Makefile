@@ -2,6 +2,7 @@
 
 ENGINE := target/release/docgenie-engine
 VENV   := target/venv
+ROUNDS ?= 1000
 
 .DEFAULT_GOAL := help
 .PHONY: help setup build run test soak bench docs clean
@@ -24,8 +25,8 @@ test: setup ## Check and test everything, as CI does.
 	@$(MAKE) --no-print-directory $(VENV)/tests.stamp
 	@scripts/test.sh
 
-soak: build ## Run the chaos tests for longer (SOAK_ROUNDS rounds each).
-	SOAK_ROUNDS=$${SOAK_ROUNDS:-1000} cargo test --release --locked -p docgenie-tests --test it chaos -- --nocapture
+soak: setup ## Kill and damage the job store for longer than the tests do (ROUNDS=1000).
+	DOCGENIE_CHAOS_ROUNDS=$(ROUNDS) cargo test --release --locked -p docgenie-store --test chaos
 
 bench: build ## Measure speed and memory, beside a Python program that does the same job.
 	@scripts/install-packages.sh bench
@@ -33,7 +34,7 @@ bench: build ## Measure speed and memory, beside a Python program that does the 
 	@$(VENV)/bin/python benches/bench.py $(ENGINE)
 
 docs: build ## Write the generated pages anew: stage reference and JSON Schema.
-	$(ENGINE) stages --format markdown > docs/pipeline-reference.md
+	$(ENGINE) stages --reference > docs/pipeline-reference.md
 	$(ENGINE) schema > docs/pipeline.schema.json
 
 clean: ## Remove what was built and made.
