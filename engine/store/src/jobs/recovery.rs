@@ -1,0 +1,236 @@
+//! Opening: index and journals are compared, and each is made whole from the other.
+
+use std::{collections::BTreeMap, fs, io, iter, path::Path};
+
+use docgenie_runtime::{
+    clock,
+    job::{DocumentRecord, JobEvent, RunId, RunRecord, RunState},
+};
+use tracing::warn;
+
+use super::{
+    IndexError, LOST, OpenJobsError, REBUILT, bytes_below, events_of,
+    index::{Changes, Contents, Index},
+    journal::Journals,
+};
+
+/// An index may be this much larger than the journals, and eight times their size on top: sled
+/// keeps segments of half a mebibyte and leaves gaps in them.
+const GROWTH_LIMIT: u64 = 64 << 20;
+
+/// What opening a job store had to put right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovery {
+    /// Why the index was moved aside and made anew from the journals.
+    pub rebuilt: Option<String>,
+    /// Runs whose journal was damaged and has been written anew.
+    pub repaired: Vec<RunId>,
+    /// Runs of which index and journal have both lost something.
+    pub lost: Vec<RunId>,
+    /// Runs that were under way when their process died.
+    pub interrupted: Vec<RunId>,
+}
+
+/// A job store, whole.
+pub(super) struct Recovered {
+    pub(super) index: Index,
+    pub(super) journals: Journals,
+    pub(super) runs: BTreeMap<RunId, RunRecord>,
+    pub(super) last_run: u64,
+    pub(super) recovery: Recovery,
+}
+
+pub(super) fn recover(folder: &Path) -> Result<Recovered, OpenJobsError> {
+    let journals = Journals::open(folder.join("journal"));
+    let (journals, missing) = journals.map_err(OpenJobsError::while_doing("making its folder"))?;
+    let (index, contents, rebuilt) = open_index(&folder.join("index"), &journals)?;
+    let mut recovery = Recovery {
+        rebuilt,
+        ..Recovery::default()
+    };
+
+    let known = contents.runs.into_iter().map(|run| (run.id, run));
+    let mut known: BTreeMap<_, _> = known.collect();
+    let mut ids = journals
+        .runs()
+        .map_err(OpenJobsError::while_doing("listing its journals"))?;
+    if missing {
+        ids.extend(known.keys());
+    }
+    let mut runs = BTreeMap::new();
+    for id in ids {
+        let run = merge(&index, &journals, id, known.remove(&id), &mut recovery);
+        let run = run.map_err(OpenJobsError::while_doing(format!("reading {id}")))?;
+        runs.extend(run.map(|run| (id, run)));
+    }
+    // A removal that was cut short, or that a damaged index has forgotten.
+    for id in known.into_keys() {
+        let removed = index.remove(id);
+        removed.map_err(OpenJobsError::while_doing(format!("removing {id}")))?;
+    }
+    recovery.report();
+    let highest = runs.keys().next_back().map_or(0, |id| id.0);
+    Ok(Recovered {
+        index,
+        journals,
+        runs,
+        last_run: highest.max(contents.last_run),
+        recovery,
+    })
+}
+
+/// Opens the index; one that is damaged is moved aside for an empty one, and the reason returned.
+fn open_index(
+    folder: &Path,
+    journals: &Journals,
+) -> Result<(Index, Contents, Option<String>), OpenJobsError> {
+    let opened = match overgrown(folder, journals) {
+        Ok(false) => Index::open(folder),
+        Ok(true) => Err(IndexError::Overgrown),
+        Err(error) => return Err(OpenJobsError::while_doing("measuring its index")(error)),
+    };
+    let why = match opened {
+        Ok((index, contents)) => return Ok((index, contents, None)),
+        Err(error) => describe(&error),
+    };
+    let moved = set_aside(folder);
+    moved.map_err(OpenJobsError::while_doing("moving its damaged index aside"))?;
+    let (index, contents) =
+        Index::open(folder).map_err(OpenJobsError::while_doing("making its index"))?;
+    Ok((index, contents, Some(why)))
+}
+
+fn overgrown(folder: &Path, journals: &Journals) -> io::Result<bool> {
+    match bytes_below(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        bytes => Ok(bytes? > GROWTH_LIMIT + 8 * journals.bytes()?),
+    }
+}
+
+/// Keeps one damaged index for whoever wants to look at it.
+fn set_aside(folder: &Path) -> io::Result<()> {
+    let aside = folder.with_extension("corrupt");
+    if aside.exists() {
+        fs::remove_dir_all(&aside)?;
+    }
+    fs::rename(folder, aside)
+}
+
+/// One run from what the index knows of it and what its journal holds; `None` for one that was
+/// never acknowledged.
+fn merge(
+    index: &Index,
+    journals: &Journals,
+    id: RunId,
+    known: Option<RunRecord>,
+    recovery: &mut Recovery,
+) -> Result<Option<RunRecord>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut events = Vec::new();
+    let after = known.as_ref().map_or(0, events_of);
+    let condition = journals.read(id, after, |event| events.push(event))?;
+
+    let mut changes = Changes::default();
+    let mut record = known;
+    for event in events {
+        match &mut record {
+            None => record = RunRecord::begin(id, &event),
+            Some(record) => {
+                // What does not follow from what is left of a damaged journal is left out.
+                if record.apply(&event).is_ok()
+                    && let Some(document) = DocumentRecord::of(&event)
+                {
+                    changes.document(id, &document)?;
+                }
+            }
+        }
+    }
+    if condition.missing > after {
+        recovery.lost.push(id);
+    } else if condition.missing > 0 || condition.last < after {
+        recovery.repaired.push(id);
+    }
+    let Some(mut record) = record else {
+        // Without its first event a run cannot be told; one that has no line was never acknowledged.
+        if condition.missing > 0 {
+            journals.set_aside(id)?;
+        } else {
+            journals.remove(id)?;
+        }
+        return Ok(None);
+    };
+    let sum = events_of(&record);
+    let sound = condition.sound(sum);
+    let end = JobEvent::Ended {
+        state: RunState::Interrupted,
+        problem: None,
+        at: clock::now_ms(),
+    };
+    let interrupted = record.apply(&end).is_ok();
+    if interrupted {
+        recovery.interrupted.push(id);
+    }
+    if interrupted || sum > after {
+        changes.run(&record)?;
+        index.apply(changes)?;
+    }
+    if !sound {
+        let documents: Result<Vec<_>, _> = index.documents(id, 0).collect();
+        journals.rewrite(id, &events_from(&record, documents?))?;
+    } else if interrupted {
+        journals.append(id, sum + 1, &[end])?;
+    }
+    Ok(Some(record))
+}
+
+/// The events that add up to this record.
+fn events_from(record: &RunRecord, documents: Vec<DocumentRecord>) -> Vec<JobEvent> {
+    let started = JobEvent::Started {
+        spec: Box::new(record.spec.clone()),
+        documents: record.documents,
+        stages: record.stages.iter().map(|(id, _)| id.clone()).collect(),
+        at: record.started_at,
+    };
+    let outcomes = documents.into_iter().map(|it| match it.failure {
+        None => JobEvent::DocumentSucceeded {
+            document: it.document,
+            spent: it.spent,
+            remarks: it.remarks,
+        },
+        Some((stage, problem)) => JobEvent::DocumentFailed {
+            document: it.document,
+            stage,
+            problem,
+        },
+    });
+    let ended = record.ended_at.map(|at| JobEvent::Ended {
+        state: record.state,
+        problem: record.problem.clone(),
+        at,
+    });
+    iter::once(started).chain(outcomes).chain(ended).collect()
+}
+
+impl Recovery {
+    fn report(&self) {
+        if let Some(why) = &self.rebuilt {
+            warn!(code = %REBUILT, why, "the job store was damaged and has been made anew from its journals");
+        }
+        if !self.repaired.is_empty() {
+            warn!(code = %REBUILT, runs = names(&self.repaired), "damaged journals have been written anew, nothing is lost");
+        }
+        if !self.lost.is_empty() {
+            warn!(code = %LOST, runs = names(&self.lost), "the job store and the journals of these runs were both damaged: some of their documents may be missing");
+        }
+    }
+}
+
+fn names(runs: &[RunId]) -> String {
+    let names: Vec<_> = runs.iter().map(ToString::to_string).collect();
+    names.join(", ")
+}
+
+fn describe(error: &IndexError) -> String {
+    let chain = iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
+    let messages: Vec<_> = chain.map(ToString::to_string).collect();
+    messages.join(": ")
+}

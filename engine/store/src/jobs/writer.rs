@@ -1,0 +1,229 @@
+//! The thread that writes: a group of requests at a time.
+
+use std::{
+    collections::BTreeMap,
+    iter,
+    sync::{Arc, PoisonError, mpsc},
+};
+
+use docgenie_document::DocumentId;
+use docgenie_runtime::job::{DocumentRecord, IllegalMove, JobEvent, RunId, RunRecord, StoreError};
+use tokio::sync::oneshot;
+
+use super::{IndexError, Shared, events_of, failed, index::Changes, journal::Journals};
+
+/// Where the result of a request goes.
+pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// What the writer is asked to do.
+pub(super) enum Request {
+    Create(JobEvent, Reply<RunId>),
+    Append(RunId, Vec<JobEvent>, Reply<()>),
+    Remove(RunId, Reply<()>),
+}
+
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    journals: Journals,
+    last_run: u64,
+    /// Set when the journals may be ahead of the index: only opening again brings them together.
+    behind: bool,
+}
+
+/// What a group of requests adds to one run.
+struct Addition {
+    record: RunRecord,
+    events: Vec<JobEvent>,
+    documents: BTreeMap<DocumentId, DocumentRecord>,
+    replies: Vec<Acknowledge>,
+}
+
+/// Tells whoever waits how it went.
+type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>)>;
+
+/// The runs that a group of requests adds to.
+type Group = BTreeMap<RunId, Addition>;
+
+impl Writer {
+    pub(super) fn new(shared: Arc<Shared>, journals: Journals, last_run: u64) -> Self {
+        Self {
+            shared,
+            journals,
+            last_run,
+            behind: false,
+        }
+    }
+
+    /// Works until nobody can ask any more. Requests that come while a group is being written form
+    /// the next group.
+    pub(super) fn run(mut self, queue: &mpsc::Receiver<Request>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = Group::new();
+            for request in iter::once(first).chain(queue.try_iter()) {
+                match request {
+                    Request::Create(started, reply) => self.create(&mut group, started, reply),
+                    Request::Append(run, events, reply) => {
+                        match self.extend(&mut group, run, events) {
+                            Ok(addition) => addition.replies.push(acknowledge(reply, ())),
+                            Err(error) => answer(reply, Err(error)),
+                        }
+                    }
+                    Request::Remove(run, reply) => {
+                        self.commit(std::mem::take(&mut group));
+                        answer(reply, self.remove(run));
+                    }
+                }
+            }
+            self.commit(group);
+        }
+    }
+
+    fn create(&mut self, group: &mut Group, started: JobEvent, reply: Reply<RunId>) {
+        let run = RunId(self.last_run + 1);
+        let Some(record) = RunRecord::begin(run, &started) else {
+            return answer(reply, Err(StoreError::NotStarted));
+        };
+        self.last_run = run.0;
+        let addition = Addition {
+            record,
+            events: vec![started],
+            documents: BTreeMap::new(),
+            replies: vec![acknowledge(reply, run)],
+        };
+        group.insert(run, addition);
+    }
+
+    /// Adds events to the group, all or none.
+    fn extend<'a>(
+        &self,
+        group: &'a mut Group,
+        run: RunId,
+        events: Vec<JobEvent>,
+    ) -> Result<&'a mut Addition, StoreError> {
+        let waiting = group.get(&run);
+        let mut record = match waiting {
+            Some(addition) => addition.record.clone(),
+            None => self.shared.run(run)?,
+        };
+        let mut documents = BTreeMap::new();
+        for event in &events {
+            record.apply(event)?;
+            let Some(document) = DocumentRecord::of(event) else {
+                continue;
+            };
+            let id = document.document;
+            let known = waiting.is_some_and(|addition| addition.documents.contains_key(&id))
+                || self.has_document(run, id)?;
+            if documents.insert(id, document).is_some() || known {
+                return Err(StoreError::Illegal(IllegalMove::repeated(&record)));
+            }
+        }
+        let addition = group.entry(run).or_insert_with(|| Addition {
+            record: record.clone(),
+            events: Vec::new(),
+            documents: BTreeMap::new(),
+            replies: Vec::new(),
+        });
+        addition.record = record;
+        addition.events.extend(events);
+        addition.documents.extend(documents);
+        Ok(addition)
+    }
+
+    fn has_document(&self, run: RunId, document: DocumentId) -> Result<bool, StoreError> {
+        let known = self.shared.index.has_document(run, document.index());
+        known.map_err(|error| failed("looking for a document", error))
+    }
+
+    /// Flushes the group to the journals, then to the index, then shows and acknowledges it.
+    fn commit(&mut self, mut group: Group) {
+        let failures: Vec<_> = group
+            .iter()
+            .filter_map(|(run, addition)| Some((*run, self.journal(*run, addition).err()?)))
+            .collect();
+        for (run, error) in failures {
+            let replies = group.remove(&run).map(|addition| addition.replies);
+            acknowledge_all(replies.unwrap_or_default(), Err(error));
+        }
+        if group.is_empty() {
+            return;
+        }
+        let indexed = self.index(&group);
+        self.behind |= indexed.is_err();
+        let indexed = indexed.map_err(Arc::new);
+        let mut runs = self
+            .shared
+            .runs
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let mut replies = Vec::new();
+        for (run, addition) in group {
+            replies.extend(addition.replies);
+            if indexed.is_ok() {
+                runs.insert(run, addition.record);
+            }
+        }
+        drop(runs);
+        acknowledge_all(
+            replies,
+            indexed.map_err(|error| failed("indexing events", error)),
+        );
+    }
+
+    fn journal(&self, run: RunId, addition: &Addition) -> Result<(), StoreError> {
+        if self.behind {
+            let why = "the index could not be written before: start the engine again";
+            return Err(failed("recording events", why));
+        }
+        let before = events_of(&addition.record) - addition.events.len() as u64;
+        let appended = self.journals.append(run, before + 1, &addition.events);
+        appended.map_err(|error| failed(&format!("recording events of {run}"), error))
+    }
+
+    fn index(&self, group: &Group) -> Result<(), IndexError> {
+        let mut changes = Changes::default();
+        changes.last_run(self.last_run);
+        for (run, addition) in group {
+            changes.run(&addition.record)?;
+            for document in addition.documents.values() {
+                changes.document(*run, document)?;
+            }
+        }
+        self.shared.index.apply(changes)
+    }
+
+    /// Removes a run, its journal first: without one it is not there.
+    fn remove(&self, run: RunId) -> Result<(), StoreError> {
+        let record = self.shared.run(run)?;
+        if !record.state.terminal() {
+            return Err(StoreError::Illegal(IllegalMove::running(&record)));
+        }
+        let gone = self.journals.remove(run);
+        gone.map_err(|error| failed(&format!("removing the journal of {run}"), error))?;
+        let gone = self.shared.index.remove(run);
+        gone.map_err(|error| failed(&format!("removing {run}"), error))?;
+        let runs = self.shared.runs.write();
+        runs.unwrap_or_else(PoisonError::into_inner).remove(&run);
+        Ok(())
+    }
+}
+
+fn acknowledge<T: 'static>(reply: Reply<T>, value: T) -> Acknowledge {
+    Box::new(move |result| answer(reply, result.map(|()| value)))
+}
+
+fn acknowledge_all(replies: Vec<Acknowledge>, result: Result<(), StoreError>) {
+    let shared = result.map_err(Arc::new);
+    for reply in replies {
+        reply(
+            shared
+                .clone()
+                .map_err(|error| failed("recording events", error)),
+        );
+    }
+}
+
+fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
+    // Whoever asked may have gone; what was recorded stays.
+    drop(reply.send(result));
+}
