@@ -8,6 +8,7 @@ pub mod input;
 pub mod markup;
 pub mod ocr;
 pub mod overlay;
+pub mod package;
 pub mod raster;
 pub mod render;
 pub mod verify;

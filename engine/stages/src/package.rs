@@ -1,0 +1,229 @@
+//! Puts a run's documents into a dataset folder: the version 2.0 layout, `dataset.msgpack`, the
+//! dataset card and the contact sheet.
+
+mod annotations;
+mod boxes;
+mod datadings;
+mod metadata;
+mod parts;
+mod sample;
+mod split;
+mod tree;
+
+use async_trait::async_trait;
+use docgenie_document::{Code, Slot, slot::Analysis};
+use docgenie_runtime::{
+    files::DatasetFolder,
+    stage::{
+        Built, DatasetContext, DatasetStage, DeadLetter, DocumentContext, Outputs, RunFacts, Scope,
+        SlotUse, StageConfig, StageEnv, StageFailure, blocking,
+    },
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use datadings::DatadingsWriter;
+use metadata::{Entry, Metadata};
+use parts::Parts;
+use sample::samples;
+use tree::Files;
+
+pub use split::Split;
+
+/// A page with text has no image, or an image no page.
+pub const PAGES_DIFFER: Code = Code::new("DG0706");
+/// The shares of a split do not add up.
+pub const BAD_SPLIT: Code = Code::new("DG0707");
+/// A value cannot be written as JSON or MessagePack.
+pub const UNENCODABLE: Code = Code::new("DG0708");
+
+/// Options of the `package` stage.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Package {
+    /// Whether boxes of single characters are written too (`bbox/bbox_pdf/char`). They are the
+    /// larger half of a dataset's JSON.
+    pub characters: bool,
+    /// Whether `index.html`, which shows the pages with their boxes in a browser, is written.
+    pub contact_sheet: bool,
+    /// Shares of a train/validation/test split. Which part a document falls into depends on the
+    /// run's seed and its number only, so that a longer run keeps the parts of a shorter one.
+    pub split: Option<Split>,
+}
+
+impl Default for Package {
+    fn default() -> Self {
+        Self {
+            characters: true,
+            contact_sheet: true,
+            split: None,
+        }
+    }
+}
+
+impl StageConfig for Package {
+    const NAME: &'static str = "package";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "Puts the documents into a dataset folder or ZIP";
+    const DOCUMENTATION: &'static str = include_str!("package/documentation.md");
+    const SCOPE: Scope = Scope::Dataset;
+
+    fn slots(&self) -> SlotUse {
+        SlotUse {
+            reads: vec![Slot::Pdf, Slot::Words, Slot::PageImages],
+            reads_if_present: vec![
+                Slot::Html,
+                Slot::Segments,
+                Slot::Layout,
+                Slot::GroundTruth,
+                Slot::Handwriting,
+                Slot::VisualElements,
+                Slot::Ocr,
+                Slot::Verification,
+                Slot::Overlay,
+                Slot::Analysis,
+            ],
+            writes: Vec::new(),
+        }
+    }
+
+    fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        if let Some(split) = &self.split {
+            split.check()?;
+        }
+        Ok(Built::Dataset(Box::new(PackageStage {
+            options: self,
+            packing: None,
+        })))
+    }
+}
+
+struct PackageStage {
+    options: Package,
+    packing: Option<Packing>,
+}
+
+/// What is kept from document to document: a few bytes of each, never its contents.
+struct Packing {
+    run: RunFacts,
+    samples: DatadingsWriter,
+    entries: Vec<Entry>,
+}
+
+#[async_trait]
+impl DatasetStage for PackageStage {
+    async fn begin(&mut self, run: &RunFacts, folder: &DatasetFolder) -> Result<(), StageFailure> {
+        self.packing = Some(Packing {
+            run: run.clone(),
+            samples: DatadingsWriter::create(folder)?,
+            entries: Vec::new(),
+        });
+        Ok(())
+    }
+
+    async fn add(
+        &mut self,
+        document: &DocumentContext,
+        folder: &DatasetFolder,
+    ) -> Result<(), StageFailure> {
+        let parts = Parts::read(document).await?;
+        self.pack(parts, folder).await
+    }
+
+    async fn finish(
+        &mut self,
+        dataset: &DatasetContext,
+        folder: &DatasetFolder,
+    ) -> Result<Outputs, StageFailure> {
+        let Some(packing) = self.packing.take() else {
+            return Ok(Outputs::new());
+        };
+        let analysis = dataset.value::<Analysis>()?;
+        packing.finish(&dataset.dead_letters, analysis.as_ref(), folder)?;
+        Ok(Outputs::new())
+    }
+}
+
+/// What is made of one document before anything is written.
+struct Packed {
+    files: Files,
+    samples: Vec<(String, Vec<u8>)>,
+    entry: Entry,
+}
+
+impl Packed {
+    fn new(
+        parts: &Parts,
+        split: Option<&'static str>,
+        options: &Package,
+    ) -> Result<Self, StageFailure> {
+        let grids = parts.grids()?;
+        Ok(Self {
+            files: Files::of(parts, &grids, options)?,
+            samples: samples(parts, &grids, split)?,
+            entry: Entry::new(parts, split),
+        })
+    }
+}
+
+impl PackageStage {
+    async fn pack(&mut self, parts: Parts, folder: &DatasetFolder) -> Result<(), StageFailure> {
+        let Some(packing) = &mut self.packing else {
+            return Ok(());
+        };
+        let split = self.options.split.as_ref();
+        let split = split.map(|split| split.part(packing.run.seed, parts.id));
+        let (options, copy) = (self.options.clone(), parts.clone());
+        let packed = blocking(move || Packed::new(&copy, split, &options)).await?;
+        packing.add(&parts, packed, folder)
+    }
+}
+
+impl Packing {
+    fn add(
+        &mut self,
+        parts: &Parts,
+        packed: Packed,
+        folder: &DatasetFolder,
+    ) -> Result<(), StageFailure> {
+        let id = parts.id;
+        folder.write(&format!("pdf/pdf_final/{id}.pdf"), &parts.pdf.0)?;
+        for image in &parts.images.0 {
+            folder.write(&parts.image_path(image.page), &image.png)?;
+        }
+        for image in parts.overlay.iter().flat_map(|overlay| &overlay.0.0) {
+            let name = id.page_name(image.page);
+            folder.write(&format!("debug/{name}_debug.png"), &image.png)?;
+        }
+        for (path, bytes) in packed.files.0 {
+            folder.write(&path, &bytes)?;
+        }
+        for (key, sample) in packed.samples {
+            self.samples.push(key, &sample)?;
+        }
+        self.entries.push(packed.entry);
+        Ok(())
+    }
+
+    fn finish(
+        self,
+        dead_letters: &[DeadLetter],
+        analysis: Option<&Analysis>,
+        folder: &DatasetFolder,
+    ) -> Result<(), StageFailure> {
+        self.samples.finish(self.run.seed, folder)?;
+        let mut files = Files::default();
+        let metadata = Metadata::new(&self.run, &self.entries, dead_letters);
+        files.object("metadata.json".to_owned(), &metadata)?;
+        if let Some(Analysis(figures)) = analysis {
+            files.object("analysis/dataset.json".to_owned(), figures)?;
+        }
+        for (path, bytes) in files.0 {
+            folder.write(&path, &bytes)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,234 @@
+//! The files below `annotations/`, `layout/`, `handwriting/` and `visual_elements/`: what the text
+//! means, with places in pixels of the shipped images.
+
+use docgenie_document::truth::{
+    Cell, Entity, Field, GroundTruth, Grounding, InkRegion, KeyVerdict, Question, Region,
+    Verification, VisualPlace,
+};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::parts::Grids;
+
+/// Where something stands: page counted from 0, `bbox` as `[x0, y0, x1, y1]` in pixels, `words` as
+/// positions in the files of words.
+#[derive(Serialize)]
+pub(super) struct Place<'a> {
+    page: u32,
+    bbox: [f64; 4],
+    words: &'a [u32],
+}
+
+fn places<'a>(groundings: &'a [Grounding], grids: &Grids) -> Vec<Place<'a>> {
+    let place = |grounding: &'a Grounding| Place {
+        page: grounding.page,
+        bbox: grids.pixels(grounding.page, &grounding.rect),
+        words: &grounding.words,
+    };
+    groundings.iter().map(place).collect()
+}
+
+/// The object an author answered with; where there is none, question → answer.
+pub(super) fn answers<'a>(
+    truth: &GroundTruth,
+    questions: impl Iterator<Item = &'a Question>,
+) -> Map<String, Value> {
+    if !truth.answers.is_empty() {
+        return truth.answers.clone();
+    }
+    let pairs = questions.map(|it| (it.question.clone(), Value::from(it.answer.as_str())));
+    pairs.collect()
+}
+
+#[derive(Serialize)]
+pub(super) struct QuestionItem<'a> {
+    question: &'a str,
+    answer: &'a str,
+    field: Option<&'a str>,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> QuestionItem<'a> {
+    pub(super) fn new(question: &'a Question, grids: &Grids) -> Self {
+        Self {
+            question: &question.question,
+            answer: &question.answer,
+            field: question.field.as_deref(),
+            places: places(&question.places, grids),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct FieldItem<'a> {
+    name: &'a str,
+    value: &'a str,
+    /// The value in a machine's form where it differs.
+    normalised: Option<&'a str>,
+    /// Such as `line_item`.
+    group: Option<&'a str>,
+    /// Which one of its group, counted from 0.
+    group_no: Option<u32>,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> FieldItem<'a> {
+    pub(super) fn new(field: &'a Field, grids: &Grids) -> Self {
+        let group = field.group.as_ref();
+        Self {
+            name: &field.name,
+            value: &field.value,
+            normalised: field.normalised.as_deref(),
+            group: group.map(|(name, _)| name.as_str()),
+            group_no: group.map(|(_, number)| *number),
+            places: places(&field.places, grids),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct EntityItem<'a> {
+    label: &'a str,
+    text: &'a str,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> EntityItem<'a> {
+    pub(super) fn new(entity: &'a Entity, grids: &Grids) -> Self {
+        Self {
+            label: &entity.label,
+            text: &entity.text,
+            places: places(&entity.places, grids),
+        }
+    }
+}
+
+/// A word with its label for sequence tagging.
+#[derive(Serialize)]
+pub(super) struct TagItem<'a> {
+    pub(super) text: &'a str,
+    pub(super) label: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct ClassItem<'a> {
+    pub(super) document_type: &'a str,
+    pub(super) language: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct RegionItem<'a> {
+    label: &'a str,
+    /// Place in the reading order, counted from 0.
+    order: u32,
+    /// Position of the region around it in this list.
+    parent: Option<u32>,
+    places: Vec<Place<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cells: Vec<CellItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct CellItem<'a> {
+    row: u32,
+    column: u32,
+    row_span: u32,
+    column_span: u32,
+    header: bool,
+    text: &'a str,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> RegionItem<'a> {
+    pub(super) fn new(region: &'a Region, grids: &Grids) -> Self {
+        let cell = |cell: &'a Cell| CellItem {
+            row: cell.row,
+            column: cell.column,
+            row_span: cell.row_span,
+            column_span: cell.column_span,
+            header: cell.header,
+            text: &cell.text,
+            places: places(&cell.places, grids),
+        };
+        Self {
+            label: &region.label,
+            order: region.order,
+            parent: region.parent,
+            places: places(&region.places, grids),
+            cells: region.cells.iter().map(cell).collect(),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct InkItem<'a> {
+    region_id: String,
+    author: &'a str,
+    signature: bool,
+    text: &'a str,
+    places: Vec<Place<'a>>,
+}
+
+impl<'a> InkItem<'a> {
+    pub(super) fn new(number: usize, region: &'a InkRegion, grids: &Grids) -> Self {
+        Self {
+            region_id: format!("hw{number}"),
+            author: &region.author,
+            signature: region.signature,
+            text: &region.text,
+            places: places(&region.places, grids),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct VisualItem<'a> {
+    element_id: String,
+    r#type: &'a str,
+    content: &'a str,
+    page: u32,
+    bbox: [f64; 4],
+}
+
+impl<'a> VisualItem<'a> {
+    pub(super) fn new(number: usize, place: &'a VisualPlace, grids: &Grids) -> Self {
+        Self {
+            element_id: format!("ve{number}"),
+            r#type: &place.kind,
+            content: &place.content,
+            page: place.page,
+            bbox: grids.pixels(place.page, &place.rect),
+        }
+    }
+}
+
+/// The contract's summary of a check, and every verdict.
+#[derive(Serialize)]
+pub(super) struct VerificationItem<'a> {
+    passed: bool,
+    skipped: bool,
+    confirmed_keys: Vec<&'a str>,
+    /// One a key, in the order of `keys`.
+    similarities: Vec<f64>,
+    num_layout_elements: u32,
+    valid_labels: bool,
+    ocr_character_error_rate: Option<f64>,
+    keys: &'a [KeyVerdict],
+}
+
+impl<'a> VerificationItem<'a> {
+    pub(super) fn new(verification: &'a Verification) -> Self {
+        let keys = &verification.keys;
+        let confirmed = keys.iter().filter(|verdict| verdict.exact);
+        Self {
+            passed: verification.passed,
+            skipped: false,
+            confirmed_keys: confirmed.map(|verdict| verdict.key.as_str()).collect(),
+            similarities: keys.iter().map(|verdict| verdict.similarity).collect(),
+            num_layout_elements: verification.layout_elements,
+            valid_labels: verification.valid_labels,
+            ocr_character_error_rate: verification.ocr_character_error_rate,
+            keys,
+        }
+    }
+}
