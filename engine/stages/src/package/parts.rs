@@ -1,3 +1,5 @@
+//! What of a document goes into the dataset, read from its slots once.
+
 use std::sync::Arc;
 
 use docgenie_document::{

@@ -1,3 +1,5 @@
+//! Which part of the dataset a document falls into: training, validation or test.
+
 use docgenie_document::{DocumentId, Seed};
 use docgenie_runtime::stage::StageFailure;
 use schemars::JsonSchema;
