@@ -287,14 +287,18 @@ impl Report {
             .count()
     }
 
-    /// All that was found: arguments first, then in order of place.
-    pub(crate) fn finish(mut self) -> Vec<Diagnostic> {
-        self.diagnostics
-            .sort_by_key(|found| found.place().map(|label| label.span.start));
-        self.diagnostics
+    /// All that was found, in order.
+    pub(crate) fn finish(self) -> Vec<Diagnostic> {
+        in_order(self.diagnostics)
     }
 
     fn push(&mut self, diagnostic: Diagnostic) -> &mut Diagnostic {
         self.diagnostics.push_mut(diagnostic)
     }
+}
+
+/// Arguments first, then in order of place.
+pub(crate) fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    diagnostics.sort_by_key(|found| found.place().map(|label| label.span.start));
+    diagnostics
 }

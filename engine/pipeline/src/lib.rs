@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 mod diagnostic;
+pub mod graph;
 mod node;
 mod options;
 mod order;
@@ -15,6 +16,8 @@ mod param;
 mod pipeline;
 pub mod plan;
 mod planner;
+mod reference;
+mod schema;
 mod source;
 mod template;
 mod wording;
@@ -24,4 +27,6 @@ pub use diagnostic::{Diagnostic, Label, Level};
 pub use param::{Param, ParamType};
 pub use pipeline::Pipeline;
 pub use plan::{Plan, PlannedStage};
+pub use reference::reference;
+pub use schema::schema;
 pub use source::{Position, Source, Span, decode};

@@ -31,13 +31,20 @@ pub(crate) enum Kind {
     /// What JSON has, too: a string, a finite number, a boolean; null, which only
     /// a template makes.
     Scalar(Value),
-    /// What JSON has not: a date, a time, infinity, a number too large. As written.
-    Foreign(String),
+    /// What JSON has not, as written.
+    Foreign(Foreign, String),
     Array(Vec<Node>),
     Table(Table),
     /// A value that cannot be known because a fault stands in the way: one of its type, or null.
     Unknown(Value),
 }
+
+/// What JSON has not, with its article.
+type Foreign = &'static str;
+
+const DATE: Foreign = "a date or time";
+const ENDLESS: Foreign = "infinity or nan";
+const HUGE: Foreign = "a number of more than 64 bits";
 
 /// The entries of a table in order of the file.
 #[derive(Clone, Debug, Default)]
@@ -58,23 +65,40 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Table> {
     let mut broken = false;
     for error in &errors {
         let span = error.span().unwrap_or(text.len()..text.len());
-        let start = text.floor_char_boundary(span.start);
-        let line = text[..start].matches('\n').count();
-        // One slip often upsets the rest of its line.
-        if last_line.replace(line) == Some(line) {
+        let written = text.get(span.clone()).unwrap_or_default();
+        if error.message() == "duplicate key" {
+            report
+                .error(SYNTAX, span, format!("key `{written}` is given twice"))
+                .hint("keep one of the two".to_owned());
             continue;
         }
-        let duplicate = error.message() == "duplicate key";
-        broken |= !duplicate;
-        report
-            .error(
-                SYNTAX,
-                span,
-                format!("the file is not TOML: {}", error.message()),
-            )
-            .hint(duplicate.then(|| "keep one of the two".to_owned()));
+        broken = true;
+        if is_bare_text(written) {
+            let meant = match written.to_lowercase().as_str() {
+                truth @ ("true" | "false") => format!("write `{truth}`"),
+                _ => format!("text needs quotes: `\"{written}\"`"),
+            };
+            report
+                .error(SYNTAX, span, format!("`{written}` is not a value"))
+                .hint(meant);
+            continue;
+        }
+        let line = text[..text.floor_char_boundary(span.start)]
+            .matches('\n')
+            .count();
+        // One slip often upsets the rest of its line.
+        if last_line.replace(line) != Some(line) {
+            let message = format!("the file is not TOML: {}", error.message());
+            report.error(SYNTAX, span, message);
+        }
     }
     (!broken).then(|| Table::from(table.get_ref()))
+}
+
+/// Whether this looks like text that lacks its quotes.
+fn is_bare_text(written: &str) -> bool {
+    let is_text = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+    written.starts_with(char::is_alphabetic) && written.chars().all(is_text)
 }
 
 impl Node {
@@ -100,7 +124,7 @@ impl Node {
     pub(crate) fn type_name(&self) -> &'static str {
         match &self.kind {
             Kind::Scalar(value) | Kind::Unknown(value) => type_of(value),
-            Kind::Foreign(_) => "a date, a time or a number that JSON does not have",
+            Kind::Foreign(what, _) => what,
             Kind::Array(_) => "an array",
             Kind::Table(_) => "a table",
         }
@@ -117,7 +141,7 @@ impl Node {
     pub(crate) fn to_json(&self) -> Value {
         match &self.kind {
             Kind::Scalar(value) | Kind::Unknown(value) => value.clone(),
-            Kind::Foreign(text) => Value::String(text.clone()),
+            Kind::Foreign(_, text) => Value::String(text.clone()),
             Kind::Array(items) => items.iter().map(Self::to_json).collect(),
             Kind::Table(table) => {
                 let entries = table.0.iter();
@@ -164,16 +188,16 @@ impl From<&DeValue<'_>> for Kind {
             DeValue::Integer(integer) => {
                 let number = i64::from_str_radix(integer.as_str(), integer.radix());
                 number.map_or_else(
-                    |_| Self::Foreign(integer.to_string()),
+                    |_| Self::Foreign(HUGE, integer.to_string()),
                     |n| Self::Scalar(n.into()),
                 )
             }
             DeValue::Float(float) => {
                 let number = float.as_str().parse().ok().and_then(Number::from_f64);
                 let scalar = number.map(|number| Self::Scalar(Value::Number(number)));
-                scalar.unwrap_or_else(|| Self::Foreign(float.to_string()))
+                scalar.unwrap_or_else(|| Self::Foreign(ENDLESS, float.to_string()))
             }
-            DeValue::Datetime(datetime) => Self::Foreign(datetime.to_string()),
+            DeValue::Datetime(datetime) => Self::Foreign(DATE, datetime.to_string()),
             DeValue::Array(items) => {
                 let node = |item: &toml::Spanned<DeValue<'_>>| Node {
                     span: item.span(),

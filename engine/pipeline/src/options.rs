@@ -13,7 +13,7 @@ use crate::{
     param::{compare, display},
     source::Span,
     template::Formula,
-    wording::{did_you_mean, join, one_of},
+    wording::{did_you_mean, join, meant},
 };
 
 /// An option that the stage does not have.
@@ -132,6 +132,15 @@ pub(crate) fn types(schema: &Map<String, Value>) -> Vec<&str> {
     }
 }
 
+/// The default of an option: its own, else that of the type it refers to.
+pub(crate) fn default(root: &Value, schema: &Value) -> Option<Value> {
+    let own = schema.get("default").cloned();
+    own.or_else(|| match &alternatives(root, schema)[..] {
+        [only] => only.get("default").cloned(),
+        _ => None,
+    })
+}
+
 /// The key by whose constant value tables of these alternatives are told apart.
 fn tag(alternatives: &[Map<String, Value>]) -> Option<String> {
     let constants = |schema: &Map<String, Value>| -> BTreeSet<String> {
@@ -228,10 +237,8 @@ impl Checker<'_> {
             faults.push(self.ill_typed(alternatives, node, path));
             return None;
         }
-        let lists: Option<Vec<_>> = typed.iter().map(|schema| listed(schema)).collect();
-        if let Some(lists) = lists {
-            let values: Vec<_> = lists.into_iter().flatten().collect();
-            faults.push(self.not_listed(&values, node, path));
+        if typed.iter().all(|schema| listed(schema).is_some()) {
+            faults.push(self.not_listed(alternatives, node, path));
             return None;
         }
         if let Kind::Table(table) = &node.kind
@@ -259,20 +266,19 @@ impl Checker<'_> {
         path: &Path<'_>,
         faults: &mut Vec<Fault>,
     ) -> Option<Value> {
-        let constant =
-            |schema: &Map<String, Value>| schema.get("properties")?.get(tag)?.get("const").cloned();
-        let constants: Vec<_> = alternatives.iter().filter_map(constant).collect();
-        let values: Vec<_> = constants.iter().collect();
+        let tag_of =
+            |schema: &Map<String, Value>| schema.get("properties")?.get(tag)?.as_object().cloned();
+        let tags: Vec<_> = alternatives.iter().filter_map(tag_of).collect();
         let Some(entry) = table.get(tag) else {
             let mut fault = self.missing(tag, None, node, path);
-            fault.hint = Some(format!("it is {}", listing(&values)));
+            fault.hint = Some(format!("add `{tag}`: it must be {}", kinds(&tags)));
             faults.push(fault);
             return None;
         };
         let given = entry.value.to_json();
-        let Some(index) = constants.iter().position(|constant| *constant == given) else {
+        let Some(index) = tags.iter().position(|tag| tag.get("const") == Some(&given)) else {
             let path = Path::Option(path, tag);
-            faults.push(self.not_listed(&values, &entry.value, &path));
+            faults.push(self.not_listed(&tags, &entry.value, &path));
             return None;
         };
         self.single(&alternatives[index], node, path, faults)
@@ -294,7 +300,7 @@ impl Checker<'_> {
             && !matches!(node.kind, Kind::Unknown(_))
             && !values.contains(&&node.to_json())
         {
-            faults.push(self.not_listed(&values, node, path));
+            faults.push(self.not_listed(std::slice::from_ref(schema), node, path));
             return None;
         }
         match &node.kind {
@@ -316,7 +322,7 @@ impl Checker<'_> {
                     },
                 )
             }
-            Kind::Scalar(_) | Kind::Foreign(_) => Some(node.to_json()),
+            Kind::Scalar(_) | Kind::Foreign(..) => Some(node.to_json()),
             Kind::Unknown(sample) => Some(sample.clone()).filter(|sample| !sample.is_null()),
             Kind::Array(items) => self.array(schema, items, node, path, faults),
             Kind::Table(table) => self.table(schema, table, node, path, faults),
@@ -369,7 +375,7 @@ impl Checker<'_> {
                 span: node.span.clone(),
                 message: format!("{number} is too {side} for {}", self.subject(path)),
                 label: String::new(),
-                hint: bound(key).map(|bound| format!("it is {relation} {bound}")),
+                hint: bound(key).map(|bound| format!("it must be {relation} {bound}")),
             });
             return None;
         }
@@ -432,12 +438,12 @@ impl Checker<'_> {
         for (name, schema) in properties {
             if let Some(entry) = table.get(name) {
                 let path = Path::Option(path, name);
-                let default = || self.default(schema);
+                let default = || default(self.root, schema);
                 let value = self
                     .value(schema, &entry.value, &path, faults)
                     .or_else(default);
                 members.extend(value.map(|value| (name.clone(), value)));
-            } else if let Some(default) = self.default(schema) {
+            } else if let Some(default) = default(self.root, schema) {
                 members.insert(name.clone(), default);
             } else if is_required(name) && !intended.contains(name.as_str()) {
                 faults.push(self.missing(name, Some(schema), node, path));
@@ -474,17 +480,7 @@ impl Checker<'_> {
     fn misspelt<'a>(&self, properties: &'a Map<String, Value>, table: &Table) -> BTreeSet<&'a str> {
         let unknown = table.keys().filter(|key| !properties.contains_key(*key));
         let names = || properties.keys().map(String::as_str);
-        unknown
-            .filter_map(|key| crate::wording::meant(key, names()))
-            .collect()
-    }
-
-    fn default(&self, schema: &Value) -> Option<Value> {
-        let own = schema.get("default").cloned();
-        own.or_else(|| match &alternatives(self.root, schema)[..] {
-            [only] => only.get("default").cloned(),
-            _ => None,
-        })
+        unknown.filter_map(|key| meant(key, names())).collect()
     }
 
     /// "option `dpi` of `raster`".
@@ -493,35 +489,39 @@ impl Checker<'_> {
     }
 
     fn ill_typed(&self, schemas: &[Map<String, Value>], node: &Node, path: &Path<'_>) -> Fault {
-        let mut kinds: Vec<String> = Vec::new();
-        for kind in schemas.iter().flat_map(described) {
-            if !kinds.contains(&kind) {
-                kinds.push(kind);
-            }
-        }
-        let allows = |kind: &str| schemas.iter().any(|schema| types(schema).contains(&kind));
+        let allows = |kind: &str| {
+            let open = schemas.iter().filter(|schema| listed(schema).is_none());
+            open.into_iter().any(|schema| types(schema).contains(&kind))
+        };
         Fault {
             code: ILL_TYPED_OPTION,
             span: node.span.clone(),
-            message: format!("{} must be {}", self.subject(path), join(&kinds, "or")),
+            message: format!("{} must be {}", self.subject(path), kinds(schemas)),
             label: format!("this is {}", node.type_name()),
             hint: retyped(node, allows),
         }
     }
 
-    fn not_listed(&self, values: &[&Value], node: &Node, path: &Path<'_>) -> Fault {
-        let given = node.to_json();
-        let names: Vec<_> = values.iter().filter_map(|value| value.as_str()).collect();
-        let hint = match node.as_str() {
-            Some(text) if !names.is_empty() => did_you_mean(text, names, "the values it can have"),
-            _ => Some(format!("it is {}", listing(values))),
-        };
+    fn not_listed(&self, schemas: &[Map<String, Value>], node: &Node, path: &Path<'_>) -> Fault {
+        let names = schemas
+            .iter()
+            .filter_map(listed)
+            .flatten()
+            .filter_map(Value::as_str);
+        let intended = node.as_str().and_then(|text| meant(text, names));
         Fault {
             code: BAD_OPTION,
             span: node.span.clone(),
-            message: format!("{} cannot be {}", self.subject(path), display(&given)),
+            message: format!(
+                "{} cannot be {}",
+                self.subject(path),
+                display(&node.to_json())
+            ),
             label: String::new(),
-            hint,
+            hint: Some(match intended {
+                Some(name) => format!("did you mean `{name}`?"),
+                None => format!("it must be {}", kinds(schemas)),
+            }),
         }
     }
 
@@ -547,7 +547,7 @@ impl Checker<'_> {
             span: node.span.clone(),
             message: format!("{} has too {side} {unit}", self.subject(path)),
             label: format!("{size} {unit}"),
-            hint: Some(format!("it has {relation} {bound}")),
+            hint: Some(format!("it must have {relation} {bound}")),
         })
     }
 
@@ -561,9 +561,11 @@ impl Checker<'_> {
             span: node.span.clone(),
             message: format!("{} is missing", self.subject(&Path::Option(path, name))),
             label: String::new(),
-            hint: Some(match about {
-                Some(about) => format!("give it in `with`: `{name}` is: {about}"),
-                None => format!("give it in `with`: `{name} = …`"),
+            hint: Some(match (path, about) {
+                (Path::Root, Some(about)) => format!("add `{name} = …` to `with`: {about}"),
+                (Path::Root, None) => format!("add `{name} = …` to `with`"),
+                (_, Some(about)) => format!("add `{name} = …`: {about}"),
+                (_, None) => format!("add `{name} = …`"),
             }),
         }
     }
@@ -603,7 +605,7 @@ fn has_type(schema: &Map<String, Value>, node: &Node) -> bool {
         Kind::Scalar(Value::Number(number)) => {
             is("number") || (is("integer") && integral(number).is_some())
         }
-        Kind::Scalar(_) | Kind::Foreign(_) => false,
+        Kind::Scalar(_) | Kind::Foreign(..) => false,
         Kind::Unknown(Value::Null) => true,
         Kind::Unknown(sample) => has_type(schema, &Node::from_json(0..0, sample.clone())),
         Kind::Array(_) => is("array"),
@@ -620,23 +622,29 @@ fn integral(number: &Number) -> Option<i64> {
     number.as_i64().or_else(|| number.as_f64().and_then(whole))
 }
 
-/// What values of a schema are, with articles: "an integer", "`auto`".
-fn described(schema: &Map<String, Value>) -> Vec<String> {
-    if let Some(values) = listed(schema) {
-        return values.into_iter().map(display).collect();
-    }
-    let named = types(schema)
-        .into_iter()
-        .filter(|name| *name != "null")
-        .map(|name| match name {
-            "integer" => "an integer",
-            "number" => "a number",
-            "boolean" => "`true` or `false`",
-            "string" => "a string",
-            "array" => "an array",
-            _ => "a table",
+/// What values of the schemas are, with articles: "`auto` or an integer".
+fn kinds(schemas: &[Map<String, Value>]) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    for schema in schemas {
+        let values = listed(schema).into_iter().flatten().map(display);
+        let types = types(schema).into_iter().filter_map(|name| {
+            let kind = match name {
+                "integer" => "an integer",
+                "number" => "a number",
+                "boolean" => "`true` or `false`",
+                "string" => "a string",
+                "array" => "an array",
+                "object" => "a table",
+                _ => return None,
+            };
+            Some(kind.to_owned())
         });
-    named.map(str::to_owned).collect()
+        let types: Vec<_> = types.filter(|_| listed(schema).is_none()).collect();
+        kinds.extend(values.chain(types));
+    }
+    let mut seen = BTreeSet::new();
+    kinds.retain(|kind| seen.insert(kind.clone()));
+    join(&kinds, "or")
 }
 
 /// How a value of the wrong type becomes one of the right type, where that is plain.
@@ -658,7 +666,7 @@ fn retyped(node: &Node, allows: impl Fn(&str) -> bool) -> Option<String> {
             let round = number.as_f64().unwrap_or_default().round();
             allows("integer").then(|| format!("write a whole number, such as `{round}`"))
         }
-        Kind::Scalar(_) | Kind::Foreign(_) if allows("string") => {
+        Kind::Scalar(_) | Kind::Foreign(..) if allows("string") => {
             let text = value
                 .as_str()
                 .map_or_else(|| value.to_string(), str::to_owned);
@@ -666,20 +674,4 @@ fn retyped(node: &Node, allows: impl Fn(&str) -> bool) -> Option<String> {
         }
         _ => None,
     }
-}
-
-fn listing(values: &[&Value]) -> String {
-    let texts: Option<Vec<_>> = values.iter().map(|value| value.as_str()).collect();
-    texts.map_or_else(
-        || {
-            join(
-                &values
-                    .iter()
-                    .map(|value| display(value))
-                    .collect::<Vec<_>>(),
-                "or",
-            )
-        },
-        |texts| one_of(texts, "or"),
-    )
 }

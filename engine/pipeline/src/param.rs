@@ -9,7 +9,7 @@ use crate::{
     diagnostic::Report,
     node::{Entry, Fields, Kind, MISSING_KEY, Node, Table, type_of},
     source::Span,
-    wording::{did_you_mean, join, one_of},
+    wording::{did_you_mean, join, meant, one_of},
 };
 
 /// A declaration that makes no sense.
@@ -81,7 +81,7 @@ impl ParamType {
         }
     }
 
-    const fn described(self) -> &'static str {
+    pub(crate) const fn described(self) -> &'static str {
         match self {
             Self::String => "a string",
             Self::Integer => "an integer",
@@ -160,9 +160,17 @@ impl Param {
             }
             _ => None,
         };
-        let typed = typed.ok_or_else(|| self.ill_typed(type_of(value)))?;
-        self.check_range(&typed)?;
+        let typed = typed.ok_or_else(|| self.ill_typed(&given_type(value)))?;
+        self.check_range(&typed, value)?;
         Ok(typed)
+    }
+
+    /// The value written in the file as the parameter holds it.
+    fn fit_node(&self, node: &Node) -> Result<Value, Misfit> {
+        match node.kind {
+            Kind::Foreign(..) => Err(self.ill_typed(node.type_name())),
+            _ => self.fit(&node.to_json()),
+        }
     }
 
     /// Some value of its type, for checks that need one where none is known.
@@ -189,7 +197,8 @@ impl Param {
         }
     }
 
-    fn check_range(&self, value: &Value) -> Result<(), Misfit> {
+    /// Checks a value of the right type, to be shown as it was given.
+    fn check_range(&self, value: &Value, given: &Value) -> Result<(), Misfit> {
         let Self {
             name,
             min,
@@ -204,16 +213,16 @@ impl Param {
         };
         if let Value::Number(number) = value {
             let range = || match (min, max) {
-                (Some(min), Some(max)) => format!("it lies between {min} and {max}"),
-                (Some(min), None) => format!("it is at least {min}"),
-                (_, Some(max)) => format!("it is at most {max}"),
+                (Some(min), Some(max)) => format!("it must lie between {min} and {max}"),
+                (Some(min), None) => format!("it must be at least {min}"),
+                (_, Some(max)) => format!("it must be at most {max}"),
                 (None, None) => String::new(),
             };
             let below = min.as_ref().is_some_and(|min| compare(number, min).is_lt());
             let above = max.as_ref().is_some_and(|max| compare(number, max).is_gt());
             if below || above {
                 let side = if below { "small" } else { "large" };
-                let message = format!("{number} is too {side} for parameter `{name}`");
+                let message = format!("{given} is too {side} for parameter `{name}`");
                 return Err(misfit(message, range()));
             }
         }
@@ -224,16 +233,16 @@ impl Param {
             .iter()
             .find(|item| !choice.is_empty() && !choice.contains(item))
         {
-            let shown = display(item);
-            let message = format!("parameter `{name}` cannot be {shown}");
-            let texts: Vec<_> = choice.iter().filter_map(Value::as_str).collect();
-            let hint = item
-                .as_str()
-                .and_then(|item| did_you_mean(item, texts, "the values it can have"))
-                .unwrap_or_else(|| {
+            let message = format!("parameter `{name}` cannot be {}", display(item));
+            let texts = choice.iter().filter_map(Value::as_str);
+            let intended = item.as_str().and_then(|item| meant(item, texts));
+            let hint = intended.map_or_else(
+                || {
                     let all: Vec<_> = choice.iter().map(display).collect();
-                    format!("it is one of {}", join(&all, "and"))
-                });
+                    format!("it must be {}", join(&all, "or"))
+                },
+                |name| format!("did you mean `{name}`?"),
+            );
             return Err(misfit(message, hint));
         }
         Ok(())
@@ -409,7 +418,7 @@ impl Param {
         };
         let mut choice = Vec::new();
         for item in items {
-            match of_item.fit(&item.to_json()) {
+            match of_item.fit_node(item) {
                 Ok(value) => choice.push(value),
                 Err(misfit) => misfit.report(item, report),
             }
@@ -421,7 +430,7 @@ impl Param {
         let Some(default) = fields.get("default") else {
             return;
         };
-        match self.fit(&default.value.to_json()) {
+        match self.fit_node(&default.value) {
             Ok(value) => self.default = Some(value),
             Err(misfit) => misfit.report(&default.value, report),
         }
@@ -434,6 +443,14 @@ impl Misfit {
             .error(self.code, node.span.clone(), self.message)
             .hint(self.hint);
     }
+}
+
+/// The type of a value, and of the first item that keeps an array from being one of strings.
+fn given_type(value: &Value) -> String {
+    let items = value.as_array().into_iter().flatten();
+    let odd = items.map(type_of).find(|kind| *kind != "a string");
+    let kind = type_of(value);
+    odd.map_or_else(|| kind.to_owned(), |odd| format!("{kind} with {odd} in it"))
 }
 
 /// The type that a value would have if it were the default of a parameter.

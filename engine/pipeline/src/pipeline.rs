@@ -281,8 +281,14 @@ impl Reader<'_> {
     }
 
     fn check_id(&mut self, id: &str, span: &Span) {
+        if id.is_empty() {
+            self.report
+                .error(BAD_NAME, span.clone(), "the id of a stage cannot be empty")
+                .hint("remove it: the stage then goes by its name".to_owned());
+            return;
+        }
         let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if id.is_empty() || !id.chars().all(fits) {
+        if !id.chars().all(fits) {
             let lower = id.to_lowercase();
             let words: Vec<_> = lower
                 .split(|c| !fits(c))
@@ -306,15 +312,9 @@ impl Reader<'_> {
         let spec = self.spec(uses, &uses_span);
         let when = self.when(fields, params);
         let with = fields.get("with").map(|entry| &entry.value);
-        let with = with.filter(|with| {
-            let is_table = matches!(with.kind, Kind::Table(_));
-            if !is_table {
-                fields.wrong_type("with", with, "a table of options", self.report);
-            }
-            is_table
-        });
+        let with = with.map(|with| self.options(fields, with));
         let mut templates = BTreeMap::new();
-        if let Some(with) = with {
+        if let Some(with) = &with {
             self.templates(with, params, &mut templates);
         }
         Stage {
@@ -324,9 +324,21 @@ impl Reader<'_> {
             uses_span,
             spec,
             when,
-            with: with.cloned(),
+            with,
             templates,
             after: Vec::new(),
+        }
+    }
+
+    /// The table of options; one that is none is not known at all.
+    fn options(&mut self, fields: &Fields<'_>, with: &Node) -> Node {
+        if matches!(with.kind, Kind::Table(_)) {
+            return with.clone();
+        }
+        fields.wrong_type("with", with, "a table of options", self.report);
+        Node {
+            span: with.span.clone(),
+            kind: Kind::Unknown(Value::Null),
         }
     }
 
@@ -375,7 +387,12 @@ impl Reader<'_> {
             Kind::Scalar(Value::String(text)) => Formula::condition(text, span),
             Kind::Scalar(Value::Bool(truth)) => Formula::condition(&truth.to_string(), span),
             _ => {
-                fields.wrong_type("when", node, "a condition in quotes", self.report);
+                fields.wrong_type(
+                    "when",
+                    node,
+                    "a condition in quotes, such as `\"params.scan\"`",
+                    self.report,
+                );
                 return None;
             }
         };

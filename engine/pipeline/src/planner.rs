@@ -9,10 +9,10 @@ use docgenie_document::{Code, Slot};
 use serde_json::{Map, Value};
 
 use crate::{
-    catalogue::{Scope, SlotUse, StageSpec},
-    diagnostic::{Diagnostic, Report},
+    catalogue::{Catalogue, Scope, SlotUse, StageSpec},
+    diagnostic::{Diagnostic, Report, in_order},
     node::{Entry, Kind, Node, Table, type_of},
-    options::{self, Fault},
+    options::{self, Fault, ILL_TYPED_OPTION},
     order,
     param::{Misfit, Param, UNKNOWN_PARAM, display},
     pipeline::{Pipeline, Stage},
@@ -51,6 +51,27 @@ struct Resolved<'a> {
     slots: SlotUse,
     /// Whether faults hide what it writes.
     is_obscure: bool,
+}
+
+impl Plan {
+    /// Reads a pipeline file and plans a run of it in one go. All diagnostics are in order of
+    /// place; there is no plan if one of them is an error. See [`Pipeline::parse`] and
+    /// [`Pipeline::plan`].
+    #[must_use]
+    pub fn of_file(
+        path_shown: &str,
+        text: &str,
+        catalogue: &Catalogue,
+        set: &[(String, String)],
+    ) -> (Option<Self>, Vec<Diagnostic>) {
+        let (pipeline, mut diagnostics) = Pipeline::parse(path_shown, text, catalogue);
+        let Some(pipeline) = pipeline else {
+            return (None, diagnostics);
+        };
+        let (plan, more) = pipeline.plan(set);
+        diagnostics.extend(more);
+        (plan, in_order(diagnostics))
+    }
 }
 
 impl Pipeline {
@@ -199,7 +220,7 @@ impl Pipeline {
         let (options, faults) = options::check(&spec.name, &spec.options, with.as_ref(), place);
         let has_faults = !faults.is_empty();
         for fault in faults {
-            report_fault(fault, stage, values, report);
+            self.report_fault(fault, stage, values, report);
         }
         let slots = (spec.slots)(&options);
         let is_obscure = has_faults && slots == SlotUse::default();
@@ -296,6 +317,31 @@ impl Pipeline {
         Node { span, kind }
     }
 
+    fn report_fault(&self, fault: Fault, stage: &Stage, values: &Values, report: &mut Report) {
+        let formula = stage.templates.get(&fault.span.start);
+        let diagnostic = report.error(fault.code, fault.span, fault.message);
+        diagnostic.label(fault.label);
+        let Some(formula) = formula.and_then(Option::as_ref) else {
+            diagnostic.hint(fault.hint);
+            return;
+        };
+        let params = formula.params();
+        explain(diagnostic, &params, values);
+        if fault.code != ILL_TYPED_OPTION {
+            diagnostic.hint(fault.hint);
+            return;
+        }
+        // What cures a literal of the wrong type does not cure a template.
+        for param in self
+            .params
+            .iter()
+            .filter(|param| params.contains(&param.name))
+        {
+            let label = format!("declared as {}", param.kind.described());
+            diagnostic.related(param.span.clone(), label);
+        }
+    }
+
     fn check_start(&self, stages: &[Resolved<'_>], report: &mut Report) {
         let starts = |resolved: &&Resolved<'_>| {
             resolved
@@ -337,8 +383,10 @@ impl Pipeline {
         switched_off: Option<&Resolved<'_>>,
         report: &mut Report,
     ) {
-        let starters = self.catalogue.iter().filter(|spec| spec.starts_documents);
-        let starters = one_of(starters.map(|spec| spec.name.as_str()), "or");
+        let names = self.catalogue.iter().filter(|spec| spec.starts_documents);
+        let names = names.map(|spec| spec.name.as_str());
+        let names = names.filter(|name| switched_off.is_none_or(|off| off.stage.uses != *name));
+        let starters = one_of(names, "or");
         let off = switched_off.and_then(|resolved| Some((resolved, resolved.stage.when.as_ref()?)));
         match off {
             Some((resolved, when)) => {
@@ -346,7 +394,9 @@ impl Pipeline {
                 report
                     .error(NO_START, when.span(), "no stage starts documents")
                     .label(format!("switches `{id}` off, which would"))
-                    .hint(format!("switch `{id}` on, or add another: {starters}"));
+                    .hint(format!(
+                        "switch `{id}` on, or start with another stage: {starters}"
+                    ));
             }
             None => {
                 report
@@ -410,8 +460,12 @@ impl Pipeline {
             )
             .label(format!("reads `{slot}`"));
 
+        // A stage that changes what others have written does not bring it into being.
         let writes = |spec: &StageSpec, slots: &SlotUse| {
-            slots.writes.contains(&slot) && !slots.reads.contains(&slot) && spec.name != stage.uses
+            let reads = || slots.reads.iter().chain(&slots.reads_if_present);
+            slots.writes.contains(&slot)
+                && !reads().any(|read| *read == slot)
+                && spec.name != stage.uses
         };
         let in_file = stages.iter().enumerate().find(|(index, other)| {
             let spec = other.stage.spec.as_ref();
@@ -510,21 +564,6 @@ fn active_order(stages: &[Resolved<'_>]) -> Vec<usize> {
         .into_iter()
         .map(|position| active[position])
         .collect()
-}
-
-fn report_fault(fault: Fault, stage: &Stage, values: &Values, report: &mut Report) {
-    let Fault {
-        code,
-        span,
-        message,
-        label,
-        hint,
-    } = fault;
-    let formula = stage.templates.get(&span.start).and_then(Option::as_ref);
-    let diagnostic = report.error(code, span, message).label(label).hint(hint);
-    if let Some(formula) = formula {
-        explain(diagnostic, &formula.params(), values);
-    }
 }
 
 /// Notes which values the parameters have and where they come from.

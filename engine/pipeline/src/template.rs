@@ -109,7 +109,7 @@ impl Formula {
                     Some(if known().any(|known| known == other) {
                         format!("write `params.{other}`")
                     } else {
-                        "expressions know only `params`".to_owned()
+                        "expressions know only `params`; text in them needs quotes".to_owned()
                     }),
                 ),
                 [] => continue,

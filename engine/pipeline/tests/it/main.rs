@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod catalogue;
+mod generated;
+mod planning;
+mod robust;
 mod ui;

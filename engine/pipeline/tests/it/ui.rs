@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use docgenie_pipeline::{Diagnostic, Level, Pipeline, decode};
+use docgenie_pipeline::{Diagnostic, Plan, decode};
 
 use crate::catalogue::catalogue;
 
@@ -41,16 +41,7 @@ fn diagnostics(path: &Path) -> Vec<Diagnostic> {
         .filter_map(|argument| argument.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    let (pipeline, mut found) = Pipeline::parse(&shown, &text, &catalogue());
-    if let Some(pipeline) = pipeline {
-        let (plan, more) = pipeline.plan(&set);
-        found.extend(more);
-        let has_errors = found
-            .iter()
-            .any(|diagnostic| diagnostic.level == Level::Error);
-        assert_eq!(plan.is_none(), has_errors, "{shown}");
-    }
-    found
+    Plan::of_file(&shown, &text, &catalogue(), &set).1
 }
 
 #[test]
