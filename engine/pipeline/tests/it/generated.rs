@@ -33,10 +33,7 @@ fn the_schema_knows_stages_and_options() {
         json!("author"),
     );
     check("/$defs/stage/allOf/1/then/required", json!(["with"]));
-    check(
-        "/$defs/options-author/additionalProperties",
-        json!(false),
-    );
+    check("/$defs/options-author/additionalProperties", json!(false));
     check(
         "/$defs/options-author/properties/doc_type/type",
         json!("string"),

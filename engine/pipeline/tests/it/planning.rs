@@ -56,7 +56,7 @@ fn plan(set: &[(&str, &str)]) -> Plan {
     plan.unwrap()
 }
 
-fn options<'a>(plan: &'a Plan, id: &str) -> Value {
+fn options(plan: &Plan, id: &str) -> Value {
     let stage = plan.stages.iter().find(|stage| stage.id == id);
     Value::Object(stage.unwrap().options.clone())
 }
