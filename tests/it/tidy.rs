@@ -88,7 +88,8 @@ fn every_error_code_has_a_page_and_every_page_a_code() {
         if !ours || path.ends_with("/tests.rs") {
             continue;
         }
-        for code in between(&text, "Code::new(\"", "\")") {
+        let shipped = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+        for code in between(shipped, "Code::new(\"", "\")") {
             let well_formed = code.len() == 6
                 && code.starts_with("DG")
                 && code.bytes().skip(2).all(|byte| byte.is_ascii_digit());
