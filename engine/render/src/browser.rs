@@ -209,7 +209,7 @@ fn command_line(executable: &Executable, profile: &Path) -> Launch {
     }
 }
 
-const FLAGS: [&str; 20] = [
+const FLAGS: [&str; 19] = [
     "--headless",
     "--remote-debugging-port=0",
     // No name resolves and no address is reached, whatever a page does.
@@ -233,6 +233,4 @@ const FLAGS: [&str; 20] = [
     // The same page looks the same on every machine.
     "--font-render-hinting=none",
     "--lang=en-US",
-    // This name appears in the PDF as its creator.
-    "--user-agent=docgenie-engine",
 ];

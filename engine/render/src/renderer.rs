@@ -1,11 +1,15 @@
 //! The renderer: one browser at a time, however many it takes.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{Mutex, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{Executable, HtmlPage, RenderError, browser::Browser, executable, profile};
+use crate::{Executable, HtmlPage, PageSize, RenderError, browser::Browser, executable, profile};
 
 /// How a [`Renderer`] works.
 #[derive(Clone, Debug)]
@@ -113,4 +117,24 @@ impl Renderer {
         *current = Some(browser.clone());
         Ok(browser)
     }
+}
+
+/// Tries whether this machine can render, by printing a page; returns the browser it has.
+///
+/// # Errors
+/// What is missing, with its cure in [`RenderError::hint`].
+pub async fn probe(home: &Path) -> Result<Executable, RenderError> {
+    let renderer = Renderer::start(RenderSettings {
+        home: home.to_owned(),
+        tabs: 1,
+        pages_per_browser: 1,
+        limit: Duration::from_secs(20),
+    })?;
+    let page = HtmlPage {
+        html: "<p>probe</p>",
+        size: PageSize::Css,
+    };
+    let printed = renderer.print(page).await;
+    renderer.close().await;
+    printed.map(|_| renderer.executable)
 }

@@ -1,13 +1,13 @@
 //! The render stage: HTML → PDF.
 
-use std::{sync::Arc, time::Duration};
+use std::{error::Error, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use docgenie_document::{
     Code, Slot,
     slot::{Html, Pdf},
 };
-use docgenie_render::{HtmlPage, PACKAGE, PageSize, RenderError, RenderSettings, Renderer};
+use docgenie_render::{HtmlPage, PageSize, RenderError, RenderSettings, Renderer};
 use docgenie_runtime::stage::{
     Built, Concurrency, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig,
     StageEnv, StageFailure, blocking,
@@ -156,44 +156,57 @@ impl DocumentStage for Render {
 }
 
 fn failure(error: &RenderError) -> StageFailure {
-    let (code, hint) = match error {
-        RenderError::NoBrowser { .. } => (
-            NO_BROWSER,
-            format!(
-                "install one with `apt-get install {PACKAGE}`, or name one in $DOCGENIE_CHROMIUM"
-            ),
-        ),
-        RenderError::NoAnswer { .. } => (
-            NO_ANSWER,
-            format!("install what is missing with `apt-get install {PACKAGE} fontconfig`"),
-        ),
-        RenderError::Profile { .. } | RenderError::Spawn { .. } | RenderError::NotReady { .. } => (
-            BROWSER_NOT_STARTED,
-            "`docgenie-engine doctor` tells what the browser lacks".to_owned(),
-        ),
-        RenderError::Died => (
-            BROWSER_DIED,
-            "the machine may be short of memory: try fewer `--jobs`".to_owned(),
-        ),
-        RenderError::TimedOut { .. } => (
-            PAGE_TIMED_OUT,
-            "simplify the document, or raise `limit_s` of the render stage".to_owned(),
-        ),
-        RenderError::Refused { .. } | RenderError::Empty | RenderError::TooLarge { .. } => (
-            UNPRINTABLE_PAGE,
-            "change the document's content or its `@page` size".to_owned(),
-        ),
+    let code = match error {
+        RenderError::NoBrowser { .. } => NO_BROWSER,
+        RenderError::NoAnswer { .. } => NO_ANSWER,
+        RenderError::Profile { .. } | RenderError::Spawn { .. } | RenderError::NotReady { .. } => {
+            BROWSER_NOT_STARTED
+        }
+        RenderError::Died => BROWSER_DIED,
+        RenderError::TimedOut { .. } => PAGE_TIMED_OUT,
+        RenderError::Refused { .. } | RenderError::Empty | RenderError::TooLarge { .. } => {
+            UNPRINTABLE_PAGE
+        }
     };
-    let message = error.to_string();
-    let failure = StageFailure::new(code, message).hint(hint);
-    let failure = match std::error::Error::source(error) {
-        Some(cause) => failure.because(cause),
-        None => failure,
-    };
+    let mut failure = StageFailure::new(code, error.to_string()).hint(error.hint());
+    if let Some(cause) = error.source() {
+        failure = failure.because(cause);
+    }
     match error {
-        error if error.is_environment() => failure.ends_run(),
         // A page that has twice reached the limit would reach it again.
         RenderError::Died => failure.retryable(),
+        error if error.is_environment() => failure.ends_run(),
         _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use docgenie_runtime::stage::Reach;
+
+    use super::*;
+
+    #[test]
+    fn failures_reach_as_far_as_they_must() {
+        let check = |error: RenderError, code: Code, reach: Reach| {
+            let failure = failure(&error);
+            assert_eq!(failure.problem.code, code.as_str());
+            assert_eq!(failure.reach, reach, "{error}");
+            assert!(failure.problem.hint.is_some());
+        };
+        let looked_for = "chromium".to_owned();
+        check(
+            RenderError::NoBrowser { looked_for },
+            NO_BROWSER,
+            Reach::Run,
+        );
+        check(RenderError::Died, BROWSER_DIED, Reach::Attempt);
+        let limit = Duration::from_secs(60);
+        check(
+            RenderError::TimedOut { limit },
+            PAGE_TIMED_OUT,
+            Reach::Document,
+        );
+        check(RenderError::Empty, UNPRINTABLE_PAGE, Reach::Document);
     }
 }
