@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 mod diagnostic;
+mod fields;
 pub mod graph;
 mod node;
 mod options;

@@ -4,21 +4,10 @@ use docgenie_document::Code;
 use serde_json::{Map, Number, Value};
 use toml::de::{DeTable, DeValue};
 
-use crate::{
-    diagnostic::Report,
-    source::Span,
-    wording::{did_you_mean, meant},
-};
+use crate::{diagnostic::Report, source::Span};
 
 /// The text is not TOML.
 pub(crate) const SYNTAX: Code = Code::new("DG0002");
-/// A key that the grammar of pipeline files does not have.
-pub(crate) const UNKNOWN_KEY: Code = Code::new("DG0003");
-/// A key that must be there and is not.
-pub(crate) const MISSING_KEY: Code = Code::new("DG0004");
-/// A key of the grammar with a value of the wrong type.
-pub(crate) const WRONG_TYPE: Code = Code::new("DG0005");
-
 /// A value and its place. A table opened by a header stands where the header stands.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
@@ -89,7 +78,10 @@ pub(crate) fn parse(text: &str, report: &mut Report) -> Option<Table> {
         // One slip often upsets the rest of its line.
         if last_line.replace(line) != Some(line) {
             let message = format!("the file is not TOML: {}", error.message());
-            report.error(SYNTAX, span, message);
+            report.error(SYNTAX, span, message).hint(
+                "look here and just before: often a quote, a bracket or a comma is missing"
+                    .to_owned(),
+            );
         }
     }
     (!broken).then(|| Table::from(table.get_ref()))
@@ -157,7 +149,7 @@ impl Table {
         self.0.iter().find(|entry| entry.key == key)
     }
 
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> + Clone {
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|entry| entry.key.as_str())
     }
 }
@@ -220,115 +212,5 @@ pub(crate) fn type_of(value: &Value) -> &'static str {
         Value::String(_) => "a string",
         Value::Array(_) => "an array",
         Value::Object(_) => "a table",
-    }
-}
-
-/// A table read by the grammar. Unknown keys are reported; one that is only misspelt is then read
-/// as what it means, so that no second fault follows from it.
-pub(crate) struct Fields<'a> {
-    owner: &'static str,
-    entries: Vec<(&'a str, &'a Entry)>,
-}
-
-impl<'a> Fields<'a> {
-    /// Reads `table`, which belongs to `owner` ("the pipeline", "a stage"). `advice` may know
-    /// better than the spelling what an unknown key is about.
-    pub(crate) fn read(
-        table: &'a Table,
-        owner: &'static str,
-        known: &[&'static str],
-        advice: impl Fn(&str) -> Option<String>,
-        report: &mut Report,
-    ) -> Self {
-        let mut entries = Vec::new();
-        for entry in &table.0 {
-            let key = entry.key.as_str();
-            if known.contains(&key) {
-                entries.push((key, entry));
-                continue;
-            }
-            let hint = advice(key);
-            if hint.is_none()
-                && let Some(intended) = meant(key, known.iter().copied())
-                && table.get(intended).is_none()
-            {
-                entries.push((intended, entry));
-            }
-            let keys = format!("the keys of {owner}");
-            report
-                .error(
-                    UNKNOWN_KEY,
-                    entry.key_span.clone(),
-                    format!("{owner} has no key `{key}`"),
-                )
-                .hint(hint.or_else(|| did_you_mean(key, known.iter().copied(), &keys)));
-        }
-        Self { owner, entries }
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<&'a Entry> {
-        self.entries
-            .iter()
-            .find(|(known, _)| *known == key)
-            .map(|(_, entry)| *entry)
-    }
-
-    /// The string of this key.
-    pub(crate) fn string(&self, key: &str, report: &mut Report) -> Option<(&'a str, Span)> {
-        let node = &self.get(key)?.value;
-        let text = node.as_str().map(|text| (text, node.span.clone()));
-        text.or_else(|| {
-            self.wrong_type(key, node, "a string", report);
-            None
-        })
-    }
-
-    /// The string of a key that must be there; `place` is where it is missed.
-    pub(crate) fn required_string(
-        &self,
-        key: &str,
-        place: Span,
-        example: &str,
-        report: &mut Report,
-    ) -> Option<(&'a str, Span)> {
-        if self.get(key).is_none() {
-            report
-                .error(MISSING_KEY, place, format!("{} has no `{key}`", self.owner))
-                .hint(format!("add one, such as `{key} = {example}`"));
-        }
-        self.string(key, report)
-    }
-
-    /// The table of this key.
-    pub(crate) fn table(&self, key: &str, report: &mut Report) -> Option<&'a Table> {
-        let node = &self.get(key)?.value;
-        if let Kind::Table(table) = &node.kind {
-            return Some(table);
-        }
-        self.wrong_type(key, node, "a table", report);
-        None
-    }
-
-    /// The items of the array of this key.
-    pub(crate) fn array(
-        &self,
-        key: &str,
-        expected: &str,
-        report: &mut Report,
-    ) -> Option<&'a [Node]> {
-        let node = &self.get(key)?.value;
-        if let Kind::Array(items) = &node.kind {
-            return Some(items);
-        }
-        self.wrong_type(key, node, expected, report);
-        None
-    }
-
-    /// Reports a value of another type than the grammar expects.
-    pub(crate) fn wrong_type(&self, key: &str, node: &Node, expected: &str, report: &mut Report) {
-        let message = format!("`{key}` of {} must be {expected}", self.owner);
-        report
-            .error(WRONG_TYPE, node.span.clone(), message)
-            .label(format!("this is {}", node.type_name()));
     }
 }

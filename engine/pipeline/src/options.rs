@@ -3,7 +3,7 @@
 //! It knows the part of JSON Schema that `schemars` writes for configuration types. A table with
 //! `properties` is closed unless the schema says otherwise: a misspelt option is never ignored.
 
-use std::collections::BTreeSet;
+use std::{cmp::Ordering, collections::BTreeSet};
 
 use docgenie_document::Code;
 use serde_json::{Map, Number, Value};
@@ -338,44 +338,17 @@ impl Checker<'_> {
         path: &Path<'_>,
         faults: &mut Vec<Fault>,
     ) -> Option<Value> {
-        let bound = |key: &str| schema.get(key).and_then(Value::as_number);
-        let breaks = [
-            (
-                "minimum",
-                "at least",
-                bound("minimum").map(|min| compare(number, min).is_lt()),
-            ),
-            (
-                "maximum",
-                "at most",
-                bound("maximum").map(|max| compare(number, max).is_gt()),
-            ),
-            (
-                "exclusiveMinimum",
-                "more than",
-                bound("exclusiveMinimum").map(|min| compare(number, min).is_le()),
-            ),
-            (
-                "exclusiveMaximum",
-                "less than",
-                bound("exclusiveMaximum").map(|max| compare(number, max).is_ge()),
-            ),
-        ];
-        let broken = breaks
-            .into_iter()
-            .find(|(_, _, broken)| *broken == Some(true));
-        if let Some((key, relation, _)) = broken {
-            let side = if key.to_lowercase().ends_with("minimum") {
-                "small"
-            } else {
-                "large"
-            };
+        let broken = BOUNDS.iter().find_map(|(key, side, relation, breaks)| {
+            let bound = bound(schema, key)?;
+            breaks(compare(number, &bound)).then_some((side, relation, bound))
+        });
+        if let Some((side, relation, bound)) = broken {
             faults.push(Fault {
                 code: BAD_OPTION,
                 span: node.span.clone(),
                 message: format!("{number} is too {side} for {}", self.subject(path)),
                 label: String::new(),
-                hint: bound(key).map(|bound| format!("it must be {relation} {bound}")),
+                hint: Some(format!("it must be {relation} {bound}")),
             });
             return None;
         }
@@ -498,7 +471,7 @@ impl Checker<'_> {
             span: node.span.clone(),
             message: format!("{} must be {}", self.subject(path), kinds(schemas)),
             label: format!("this is {}", node.type_name()),
-            hint: retyped(node, allows),
+            hint: retyped(node, allows).or_else(|| Some(example(schemas))),
         }
     }
 
@@ -613,6 +586,33 @@ fn has_type(schema: &Map<String, Value>, node: &Node) -> bool {
     }
 }
 
+/// Keyword, what a number that breaks it is, how a number has to stand to it, when it is broken.
+type Bound = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(Ordering) -> bool,
+);
+
+const BOUNDS: [Bound; 4] = [
+    ("minimum", "small", "at least", Ordering::is_lt),
+    ("maximum", "large", "at most", Ordering::is_gt),
+    ("exclusiveMinimum", "small", "more than", Ordering::is_le),
+    ("exclusiveMaximum", "large", "less than", Ordering::is_ge),
+];
+
+/// The bound of this keyword, given or implied by the width of an integer.
+fn bound(schema: &Map<String, Value>, key: &str) -> Option<Number> {
+    let given = schema.get(key).and_then(Value::as_number).cloned();
+    let format = schema.get("format").and_then(Value::as_str);
+    given.or_else(|| match (key, format?) {
+        ("maximum", "uint32") => Some(u32::MAX.into()),
+        ("maximum", "int32") => Some(i32::MAX.into()),
+        ("minimum", "int32") => Some(i32::MIN.into()),
+        _ => None,
+    })
+}
+
 /// The number as an integer, if it is one.
 fn integral(number: &Number) -> Option<i64> {
     let whole = |float: f64| {
@@ -645,6 +645,17 @@ fn kinds(schemas: &[Map<String, Value>]) -> String {
     let mut seen = BTreeSet::new();
     kinds.retain(|kind| seen.insert(kind.clone()));
     join(&kinds, "or")
+}
+
+/// How a value of one of the schemas may be written.
+fn example(schemas: &[Map<String, Value>]) -> String {
+    let default = schemas.iter().find_map(|schema| schema.get("default"));
+    match default {
+        Some(default) if !default.is_null() => {
+            format!("write {}, such as `{default}`, its default", kinds(schemas))
+        }
+        _ => format!("write {}", kinds(schemas)),
+    }
 }
 
 /// How a value of the wrong type becomes one of the right type, where that is plain.

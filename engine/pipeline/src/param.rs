@@ -7,7 +7,9 @@ use serde_json::{Number, Value};
 
 use crate::{
     diagnostic::Report,
-    node::{Entry, Fields, Kind, MISSING_KEY, Node, Table, type_of},
+    fields::{Fields, Key, MISSING_KEY},
+    node::{Entry, Kind, Node, Table, type_of},
+    pipeline::DESCRIPTION,
     source::Span,
     wording::{did_you_mean, join, meant, one_of},
 };
@@ -20,6 +22,32 @@ pub(crate) const UNKNOWN_PARAM: Code = Code::new("DG0021");
 pub(crate) const ILL_TYPED: Code = Code::new("DG0022");
 /// A value outside the declared range or choice.
 pub(crate) const OUT_OF_RANGE: Code = Code::new("DG0023");
+
+const TYPE: Key = Key {
+    name: "type",
+    expected: "a string",
+    example: "type = \"integer\"",
+};
+const DEFAULT: Key = Key {
+    name: "default",
+    expected: "a value of the parameter's type",
+    example: "default = 3",
+};
+const MIN: Key = Key {
+    name: "min",
+    expected: "a number",
+    example: "min = 1",
+};
+const MAX: Key = Key {
+    name: "max",
+    expected: "a number",
+    example: "max = 10",
+};
+const ONE_OF: Key = Key {
+    name: "one_of",
+    expected: "an array of values",
+    example: "one_of = [\"a\", \"b\"]",
+};
 
 /// A declared parameter.
 #[derive(Clone, Debug)]
@@ -88,6 +116,17 @@ impl ParamType {
             Self::Number => "a number",
             Self::Boolean => "`true` or `false`",
             Self::Strings => "an array of strings",
+        }
+    }
+
+    /// How to give a value of the type.
+    const fn cure(self) -> &'static str {
+        match self {
+            Self::String => "give a text in quotes",
+            Self::Integer => "give a whole number, such as `3`",
+            Self::Number => "give a number, such as `0.5`",
+            Self::Boolean => "give `true` or `false`",
+            Self::Strings => "give an array of texts, such as `[\"a\", \"b\"]`",
         }
     }
 
@@ -193,7 +232,7 @@ impl Param {
                 "parameter `{name}` must be {}, not {given}",
                 kind.described()
             ),
-            hint: None,
+            hint: Some(kind.cure().to_owned()),
         }
     }
 
@@ -280,14 +319,14 @@ impl Param {
             param.kind = kind.unwrap_or(ParamType::String);
             return param;
         };
-        let keys = ["type", "default", "min", "max", "one_of", "description"];
+        let keys = [TYPE, DEFAULT, MIN, MAX, ONE_OF, DESCRIPTION];
         let fields = Fields::read(table, "a parameter", &keys, |_| None, report);
         param.read_type(&fields, entry, report);
-        if let Some((text, _)) = fields.string("description", report) {
+        if let Some((text, _)) = fields.string(DESCRIPTION, report) {
             text.clone_into(&mut param.description);
         }
-        param.min = param.read_bound(&fields, "min", report);
-        param.max = param.read_bound(&fields, "max", report);
+        param.min = param.read_bound(&fields, MIN, report);
+        param.max = param.read_bound(&fields, MAX, report);
         param.check_bounds(&fields, report);
         param.read_choice(&fields, report);
         param.read_default(&fields, report);
@@ -317,11 +356,11 @@ impl Param {
     }
 
     fn read_type(&mut self, fields: &Fields<'_>, entry: &Entry, report: &mut Report) {
-        let default = fields.get("default").map(|default| &default.value);
+        let default = fields.get(DEFAULT).map(|default| &default.value);
         let guess = default.and_then(type_of_node);
         self.kind = guess.unwrap_or(ParamType::String);
         let names = || ParamType::ALL.iter().map(|kind| kind.name());
-        if fields.get("type").is_none() {
+        if fields.get(TYPE).is_none() {
             let example = guess.map_or_else(|| one_of(names(), "or"), |kind| format!("\"{kind}\""));
             report
                 .error(
@@ -335,7 +374,7 @@ impl Param {
                 });
             return;
         }
-        let Some((name, span)) = fields.string("type", report) else {
+        let Some((name, span)) = fields.string(TYPE, report) else {
             return;
         };
         match ParamType::ALL.iter().find(|kind| kind.name() == name) {
@@ -348,22 +387,22 @@ impl Param {
         }
     }
 
-    fn read_bound(&self, fields: &Fields<'_>, key: &str, report: &mut Report) -> Option<Number> {
+    fn read_bound(&self, fields: &Fields<'_>, key: Key, report: &mut Report) -> Option<Number> {
         let bound = fields.get(key)?;
         if !self.kind.is_numeric() {
             report
                 .error(
                     BAD_DECLARATION,
                     bound.key_span.clone(),
-                    format!("a parameter of type {} has no `{key}`", self.kind),
+                    format!("a parameter of type {} has no `{}`", self.kind, key.name),
                 )
-                .hint(format!("remove it; only numbers have a `{key}`"));
+                .hint(format!("remove it: only numbers have a `{}`", key.name));
             return None;
         }
         match &bound.value.kind {
             Kind::Scalar(Value::Number(number)) => Some(number.clone()),
             _ => {
-                fields.wrong_type(key, &bound.value, "a number", report);
+                fields.wrong_type(key, &bound.value, report);
                 None
             }
         }
@@ -373,7 +412,7 @@ impl Param {
         let (Some(min), Some(max)) = (&self.min, &self.max) else {
             return;
         };
-        let (Some(low), Some(high)) = (fields.get("min"), fields.get("max")) else {
+        let (Some(low), Some(high)) = (fields.get(MIN), fields.get(MAX)) else {
             return;
         };
         if compare(min, max).is_gt() {
@@ -390,11 +429,7 @@ impl Param {
     }
 
     fn read_choice(&mut self, fields: &Fields<'_>, report: &mut Report) {
-        let expected = "an array of the values there are";
-        let Some(items) = fields.array("one_of", expected, report) else {
-            return;
-        };
-        let Some(entry) = fields.get("one_of") else {
+        let (Some(entry), Some(items)) = (fields.get(ONE_OF), fields.array(ONE_OF, report)) else {
             return;
         };
         if self.kind == ParamType::Boolean || items.is_empty() {
@@ -427,7 +462,7 @@ impl Param {
     }
 
     fn read_default(&mut self, fields: &Fields<'_>, report: &mut Report) {
-        let Some(default) = fields.get("default") else {
+        let Some(default) = fields.get(DEFAULT) else {
             return;
         };
         match self.fit_node(&default.value) {

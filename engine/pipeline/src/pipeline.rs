@@ -8,7 +8,8 @@ use serde_json::Value;
 use crate::{
     catalogue::{Catalogue, Scope, StageSpec},
     diagnostic::{Diagnostic, Report},
-    node::{self, Fields, Kind, MISSING_KEY, Node, Table, WRONG_TYPE},
+    fields::{Fields, Key, MISSING_KEY, WRONG_TYPE},
+    node::{self, Kind, Node, Table},
     order,
     param::{self, Param},
     source::{Source, Span},
@@ -32,6 +33,53 @@ pub(crate) const UNKNOWN_ID: Code = Code::new("DG0031");
 pub(crate) const CYCLE: Code = Code::new("DG0032");
 /// A document stage that waits for a dataset stage.
 pub(crate) const AFTER_DATASET: Code = Code::new("DG0036");
+
+pub(crate) const DESCRIPTION: Key = Key {
+    name: "description",
+    expected: "a string",
+    example: "description = \"Invoices with scans\"",
+};
+const NAME: Key = Key {
+    name: "name",
+    expected: "a string",
+    example: "name = \"invoices\"",
+};
+const PARAMS: Key = Key {
+    name: "params",
+    expected: "a table of parameters",
+    example: "params.count = { type = \"integer\", default = 3 }",
+};
+const STAGE: Key = Key {
+    name: "stage",
+    expected: "an array of tables",
+    example: "[[stage]]",
+};
+
+const USES: Key = Key {
+    name: "uses",
+    expected: "a string",
+    example: "uses = \"render\"",
+};
+const ID: Key = Key {
+    name: "id",
+    expected: "a string",
+    example: "id = \"second-pass\"",
+};
+const WITH: Key = Key {
+    name: "with",
+    expected: "a table of options",
+    example: "with = { dpi = 150 }",
+};
+const WHEN: Key = Key {
+    name: "when",
+    expected: "a condition in quotes",
+    example: "when = \"params.scan\"",
+};
+const AFTER: Key = Key {
+    name: "after",
+    expected: "an array of ids",
+    example: "after = [\"render\"]",
+};
 
 /// A pipeline file with its text, its spans and all that can be known of it without the values of
 /// its parameters.
@@ -148,9 +196,9 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn pipeline(mut self, table: &Table) -> (String, String, Vec<Param>, Vec<Stage>) {
-        let keys = ["name", "description", "params", "stage"];
+        let keys = [NAME, DESCRIPTION, PARAMS, STAGE];
         let fields = Fields::read(table, "the pipeline", &keys, |_| None, self.report);
-        let name = fields.required_string("name", 0..0, "\"invoices\"", self.report);
+        let name = fields.required_string(NAME, 0..0, self.report);
         if let Some((name, span)) = &name
             && (name.trim().is_empty() || name.contains(char::is_control))
         {
@@ -163,11 +211,11 @@ impl Reader<'_> {
                 .hint("give it a short name, such as `name = \"invoices\"`".to_owned());
         }
         let name = name.map(|(name, _)| name.to_owned()).unwrap_or_default();
-        let description = fields.string("description", self.report);
+        let description = fields.string(DESCRIPTION, self.report);
         let description = description
             .map(|(text, _)| text.to_owned())
             .unwrap_or_default();
-        let params = fields.table("params", self.report);
+        let params = fields.table(PARAMS, self.report);
         let params = params.map(|table| param::declarations(table, self.report));
         let params = params.unwrap_or_default();
         let stages = self.stages(&fields, &params);
@@ -175,7 +223,7 @@ impl Reader<'_> {
     }
 
     fn stages(&mut self, fields: &Fields<'_>, params: &[Param]) -> Vec<Stage> {
-        let Some(entry) = fields.get("stage") else {
+        let Some(entry) = fields.get(STAGE) else {
             self.report
                 .error(MISSING_KEY, 0..0, "the pipeline has no stages")
                 .hint("add one: `[[stage]]`, and below it `uses = \"…\"`".to_owned());
@@ -200,13 +248,13 @@ impl Reader<'_> {
                 for item in items {
                     match &item.kind {
                         Kind::Table(table) => tables.push((item, table)),
-                        _ => fields.wrong_type("stage", item, "an array of tables", self.report),
+                        _ => fields.wrong_type(STAGE, item, self.report),
                     }
                 }
                 tables
             }
             _ => {
-                fields.wrong_type("stage", &entry.value, "an array of tables", self.report);
+                fields.wrong_type(STAGE, &entry.value, self.report);
                 Vec::new()
             }
         };
@@ -236,7 +284,7 @@ impl Reader<'_> {
             let is_option = options.is_some_and(|options| options.contains_key(key));
             is_option.then(|| format!("options go into `with`: `with = {{ {key} = … }}`"))
         };
-        let keys = ["uses", "id", "with", "when", "after"];
+        let keys = [USES, ID, WITH, WHEN, AFTER];
         Fields::read(table, "a stage", &keys, advice, self.report)
     }
 
@@ -247,7 +295,7 @@ impl Reader<'_> {
         let own: Vec<Option<&str>> = stages
             .iter()
             .map(|fields| {
-                let (id, span) = fields.string("id", self.report)?;
+                let (id, span) = fields.string(ID, self.report)?;
                 self.check_id(id, &span);
                 if let Some((_, first)) = given.iter().find(|(known, _)| *known == id) {
                     let message = format!("two stages have the id `{id}`");
@@ -269,7 +317,7 @@ impl Reader<'_> {
                 if let Some(id) = own {
                     return (*id).to_owned();
                 }
-                let uses = fields.get("uses").and_then(|entry| entry.value.as_str());
+                let uses = fields.get(USES).and_then(|entry| entry.value.as_str());
                 let name = uses.unwrap_or("stage").to_owned();
                 let numbered = (2..).map(|number| format!("{name}-{number}"));
                 let mut candidates = std::iter::once(name.clone()).chain(numbered);
@@ -307,11 +355,11 @@ impl Reader<'_> {
     }
 
     fn stage(&mut self, span: Span, fields: &Fields<'_>, id: &str, params: &[Param]) -> Stage {
-        let uses = fields.required_string("uses", span.clone(), "\"render\"", self.report);
+        let uses = fields.required_string(USES, span.clone(), self.report);
         let (uses, uses_span) = uses.unwrap_or(("", span.clone()));
         let spec = self.spec(uses, &uses_span);
         let when = self.when(fields, params);
-        let with = fields.get("with").map(|entry| &entry.value);
+        let with = fields.get(WITH).map(|entry| &entry.value);
         let with = with.map(|with| self.options(fields, with));
         let mut templates = BTreeMap::new();
         if let Some(with) = &with {
@@ -335,7 +383,7 @@ impl Reader<'_> {
         if matches!(with.kind, Kind::Table(_)) {
             return with.clone();
         }
-        fields.wrong_type("with", with, "a table of options", self.report);
+        fields.wrong_type(WITH, with, self.report);
         Node {
             span: with.span.clone(),
             kind: Kind::Unknown(Value::Null),
@@ -381,18 +429,13 @@ impl Reader<'_> {
     }
 
     fn when(&mut self, fields: &Fields<'_>, params: &[Param]) -> Option<Formula> {
-        let node = &fields.get("when")?.value;
+        let node = &fields.get(WHEN)?.value;
         let span = node.span.clone();
         let formula = match &node.kind {
             Kind::Scalar(Value::String(text)) => Formula::condition(text, span),
             Kind::Scalar(Value::Bool(truth)) => Formula::condition(&truth.to_string(), span),
             _ => {
-                fields.wrong_type(
-                    "when",
-                    node,
-                    "a condition in quotes, such as `\"params.scan\"`",
-                    self.report,
-                );
+                fields.wrong_type(WHEN, node, self.report);
                 return None;
             }
         };
@@ -428,13 +471,11 @@ impl Reader<'_> {
 
     /// The positions of the stages that the `after` of this one names.
     fn after(&mut self, index: usize, fields: &Fields<'_>, stages: &[Stage]) -> Vec<usize> {
-        let items = fields
-            .array("after", "an array of ids", self.report)
-            .unwrap_or_default();
+        let items = fields.array(AFTER, self.report).unwrap_or_default();
         let mut positions = Vec::new();
         for item in items {
             let Some(id) = item.as_str() else {
-                fields.wrong_type("after", item, "an array of ids", self.report);
+                fields.wrong_type(AFTER, item, self.report);
                 continue;
             };
             let Some(position) = stages.iter().position(|stage| stage.id == id) else {
@@ -449,7 +490,10 @@ impl Reader<'_> {
                         item.span.clone(),
                         format!("no stage has the id `{id}`"),
                     )
-                    .hint(did_you_mean(id, ids, "the other ids"));
+                    .hint(
+                        did_you_mean(id, ids, "the other ids")
+                            .or_else(|| Some("remove it: there is no other stage".to_owned())),
+                    );
                 continue;
             };
             let scope = |stage: &Stage| stage.spec.as_ref().map(|spec| spec.scope);

@@ -251,14 +251,11 @@ impl Pipeline {
                         )
                         .label(format!("this is {}", type_of(&value)))
                         .hint(match value {
-                            Value::Number(_) => Some("compare it, as in `params.n > 0`".to_owned()),
-                            Value::String(_) => {
-                                Some("compare it, as in `params.x == \"a\"`".to_owned())
-                            }
+                            Value::String(_) => "compare it, as in `params.x == \"a\"`".to_owned(),
                             Value::Array(_) => {
-                                Some("ask for an item, as in `\"a\" in params.x`".to_owned())
+                                "ask for an item, as in `\"a\" in params.x`".to_owned()
                             }
-                            _ => None,
+                            _ => "compare it, as in `params.n > 0`".to_owned(),
                         });
                     explain(diagnostic, &params, values);
                 }
@@ -340,6 +337,7 @@ impl Pipeline {
             let label = format!("declared as {}", param.kind.described());
             diagnostic.related(param.span.clone(), label);
         }
+        diagnostic.hint("declare the parameter with the type the option needs".to_owned());
     }
 
     fn check_start(&self, stages: &[Resolved<'_>], report: &mut Report) {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use docgenie_document::Code;
-use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, value::Serde};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -93,7 +93,8 @@ impl Formula {
             let (message, hint) = match path[..] {
                 ["params", param] if known().any(|known| known == param) => continue,
                 ["params", param, ..] if known().any(|known| known == param) => {
-                    (format!("parameter `{param}` has no fields"), None)
+                    let hint = format!("write `params.{param}`");
+                    (format!("parameter `{param}` has no fields"), Some(hint))
                 }
                 ["params", param, ..] => (
                     format!("no parameter is named `{param}`"),
@@ -137,9 +138,8 @@ impl Formula {
             Form::Expression => env.compile_expression(&self.text)?.eval(context)?,
             Form::Text => env.render_str(&self.text, context)?.into(),
         };
-        serde_json::to_value(value).map_err(|error| {
-            minijinja::Error::new(minijinja::ErrorKind::BadSerialization, error.to_string())
-        })
+        serde_json::to_value(value)
+            .map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
     }
 
     /// Reports that it cannot be read or evaluated.
@@ -159,19 +159,30 @@ impl Formula {
         let detail = error
             .detail()
             .map_or_else(|| error.kind().to_string(), str::to_owned);
-        let braces = self.form == Form::Expression && self.text.trim_start().starts_with("{{");
-        let hint = braces.then(|| {
-            let bare = self.text.trim().trim_matches(['{', '}']).trim();
-            format!("a condition is written without braces: `{bare}`")
-        });
+        let message = match error.kind() {
+            ErrorKind::SyntaxError => "this expression cannot be read",
+            _ => "this expression cannot be evaluated",
+        };
+        let hint = self.cure(&detail);
         report
-            .error(
-                BROKEN_EXPRESSION,
-                place,
-                "this expression cannot be evaluated",
-            )
+            .error(BROKEN_EXPRESSION, place, message)
             .label(detail)
             .hint(hint)
+    }
+
+    /// The cure for a failure with this detail.
+    fn cure(&self, detail: &str) -> String {
+        let text = self.text.trim();
+        if self.form == Form::Expression && text.starts_with("{{") {
+            let bare = text.trim_matches(['{', '}']).trim();
+            format!("a condition is written without braces: `{bare}`")
+        } else if detail.contains("end of variable block") {
+            "close the expression by `}}`".to_owned()
+        } else if detail.contains("use + operator") {
+            "text is joined by `~`".to_owned()
+        } else {
+            "expressions are those of Jinja, over `params`".to_owned()
+        }
     }
 
     /// All names it does not define itself, such as `params.scan`.

@@ -52,6 +52,8 @@ fn bad_files_are_reported_as_recorded() {
     for path in files {
         let found = diagnostics(&path);
         assert!(!found.is_empty(), "{} is not bad", path.display());
+        let helpless = found.iter().find(|diagnostic| diagnostic.hint.is_none());
+        assert!(helpless.is_none(), "no hint: {helpless:?}");
         let rendered: Vec<_> = found
             .iter()
             .map(|diagnostic| diagnostic.render(false))
