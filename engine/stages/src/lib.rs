@@ -3,8 +3,8 @@
 pub mod analyse;
 pub mod author;
 pub mod bitmap;
+pub mod boxes;
 pub mod input;
-#[allow(dead_code, reason = "the boxes stage reads them")]
 pub mod markup;
 pub mod ocr;
 pub mod overlay;

@@ -27,6 +27,7 @@ use serde_json::{Map, Value};
 pub(crate) mod ink;
 mod outline;
 mod print;
+mod script;
 mod table;
 
 use outline::{Meaning, Outline};
@@ -139,11 +140,14 @@ struct DeclaredQuestion {
     answer: Option<String>,
 }
 
-/// A part of a word that lies in one text node.
+/// A piece of text that can be recognised in the PDF: the text of one text node, or one word of it
+/// in documents with scripts whose text a PDF does not hold in logical order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Chunk {
-    /// Its text, without white space.
+    /// Its text, white space collapsed.
     pub(crate) text: String,
+    /// Whether it is one word of a document whose PDF cannot be trusted to spell its words.
+    pub(crate) exact: bool,
     /// The block-level element it stands in, counted in document order.
     pub(crate) block: u32,
 }
@@ -153,6 +157,8 @@ pub(crate) struct Chunk {
 pub(crate) struct Visual {
     pub(crate) kind: String,
     pub(crate) content: String,
+    /// Position of the region around it or at the same element.
+    pub(crate) region: Option<u32>,
     /// The text inside the element, as positions of chunks.
     pub(crate) chunks: Range<u32>,
 }
@@ -189,7 +195,7 @@ impl Markup {
         self.dom.html()
     }
 
-    /// The HTML for printing: it looks the same, and every word and every place for a visual
+    /// The HTML for printing: it looks the same, and every chunk of text and every place for a visual
     /// element can be recognised in the PDF.
     #[must_use]
     pub fn marked(&self) -> String {
@@ -326,12 +332,18 @@ impl Markup {
     /// The places for visual elements in document order.
     pub(crate) fn visuals(&self) -> Vec<Visual> {
         let visuals = self.outline.items.iter().filter_map(|item| {
-            let Meaning::Visual { kind, content } = &item.meaning else {
+            let Meaning::Visual {
+                kind,
+                content,
+                region,
+            } = &item.meaning
+            else {
                 return None;
             };
             Some(Visual {
                 kind: kind.clone(),
                 content: content.clone(),
+                region: *region,
                 chunks: item.chunks.clone(),
             })
         });

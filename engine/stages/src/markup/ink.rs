@@ -13,9 +13,9 @@ const BASE: u32 = 19;
 /// Red and green of the invisible fills behind visual elements; blue is the element's number.
 const FILL_TAG: [u32; 2] = [1234, 4321];
 
-/// Style rules of the marking elements. `dg-w` holds one word and its number as three custom
-/// properties; `dg-t` keeps the words of a text node together, so that it stays one item in a flex
-/// or grid container. Colours that are not 8-bit (`oklch()`, `color()`) are rounded first.
+/// Style rules of the marking elements. `dg-w` holds one chunk and its number as three custom
+/// properties; `dg-t` keeps the chunks of a text node together, so that it stays one item in a
+/// flex or grid container. Colours that are not 8-bit (`oklch()`, `color()`) are rounded first.
 pub(crate) const STYLE: &str = "dg-t,dg-w{all:unset!important}\
 dg-w{color:color(from currentcolor srgb \
 calc(round(r*255)/255 + .0001*var(--r,0)*sign(.5 - r)) \
@@ -23,7 +23,7 @@ calc(round(g*255)/255 + .0001*var(--g,0)*sign(.5 - g)) \
 calc(round(b*255)/255 + .0001*var(--b,0)*sign(.5 - b))/alpha)!important}";
 
 /// The declarations that give a `dg-w` the number of the chunk at this position.
-pub(crate) fn word_style(chunk: u32) -> String {
+pub(crate) fn text_style(chunk: u32) -> String {
     let number = chunk % NUMBERS + 1;
     let digits = [number / (BASE * BASE), number / BASE % BASE, number % BASE];
     let named = ["--r", "--g", "--b"].into_iter().zip(digits);
@@ -36,12 +36,18 @@ pub(crate) fn word_style(chunk: u32) -> String {
 
 /// The declaration that gives the place of the visual element at this position its invisible fill.
 pub(crate) fn fill_style(visual: u32) -> String {
-    let [r, g, b] = [FILL_TAG[0], FILL_TAG[1], visual % 10_000].map(|v| f64::from(v) / 10_000.0);
+    let [r, g, b] =
+        [FILL_TAG[0], FILL_TAG[1], fill_number_of(visual)].map(|v| f64::from(v) / 10_000.0);
     format!("background-color:color(srgb {r} {g} {b}/.001)")
 }
 
+/// The number in the fill of the visual element at this position.
+pub(crate) fn fill_number_of(visual: u32) -> u32 {
+    visual % 10_000
+}
+
 /// The number in a text colour, 1 to [`NUMBERS`]; `None` for text without a mark.
-pub(crate) fn word_number(rgb: [f32; 3]) -> Option<u32> {
+pub(crate) fn text_number(rgb: [f32; 3]) -> Option<u32> {
     let mut number = 0;
     for value in rgb {
         let operand = (f64::from(value) * 10_000.0).round();
@@ -57,7 +63,7 @@ pub(crate) fn word_number(rgb: [f32; 3]) -> Option<u32> {
     (number > 0).then_some(number)
 }
 
-/// The position of the visual element whose fill has this colour.
+/// The number in the fill of a visual element; `None` for other fills.
 pub(crate) fn fill_number(rgb: [f32; 3]) -> Option<u32> {
     let [r, g, b] = rgb.map(|value| (f64::from(value) * 10_000.0).round() as u32);
     ([r, g] == FILL_TAG).then_some(b)
@@ -89,7 +95,7 @@ mod tests {
         for number in (0..=NUMBERS).step_by(7) {
             let digits = [number / (BASE * BASE), number / BASE % BASE, number % BASE];
             for grey in [0, 1, 51, 127, 128, 200, 254, 255] {
-                let read = word_number(printed([grey, 255 - grey, grey], digits));
+                let read = text_number(printed([grey, 255 - grey, grey], digits));
                 assert_eq!(read.unwrap_or(0), number, "grey {grey}");
             }
         }

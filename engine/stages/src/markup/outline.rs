@@ -6,7 +6,7 @@ use ego_tree::{NodeId, NodeRef, iter::Edge};
 use scraper::{Html, Node, node::Element};
 
 use super::{
-    Chunk,
+    Chunk, script,
     table::{CellSlot, Grid},
 };
 
@@ -88,6 +88,8 @@ pub(super) enum Meaning {
     Visual {
         kind: String,
         content: String,
+        /// The region around it or at the same element.
+        region: Option<u32>,
     },
 }
 
@@ -110,6 +112,8 @@ pub(super) struct Outline {
     pub(super) items: Vec<Item>,
     /// Text nodes that hold chunks, with the position of their first chunk.
     pub(super) texts: Vec<(NodeId, u32)>,
+    /// Whether every word is a chunk, rather than every text node.
+    pub(super) by_word: bool,
     /// Elements with a place for a visual element, in document order.
     pub(super) visuals: Vec<NodeId>,
     text: String,
@@ -118,6 +122,7 @@ pub(super) struct Outline {
 impl Outline {
     pub(super) fn of(dom: &Html) -> Self {
         let mut reader = Reader::default();
+        reader.outline.by_word = dom.tree.values().any(reorders);
         let mut unread = None;
         for edge in dom.tree.root().traverse() {
             match edge {
@@ -169,8 +174,10 @@ impl Reader {
     fn read(&mut self, node: NodeId, text: &str) {
         let first = self.position();
         let block = self.block;
-        let chunks = text.split_whitespace().map(|word| Chunk {
-            text: word.to_owned(),
+        let by_word = self.outline.by_word;
+        let chunks = split(text, by_word).map(|(chunk, _)| Chunk {
+            text: chunk.split_whitespace().collect::<Vec<_>>().join(" "),
+            exact: by_word,
             block,
         });
         self.outline.chunks.extend(chunks);
@@ -204,7 +211,7 @@ impl Reader {
             (name.to_owned(), *next - 1)
         });
         let region = element.attr("data-region").map(|label| {
-            let parent = self.open.iter().rev().find_map(|open| open.region);
+            let parent = self.region_around();
             let label = label.to_owned();
             self.begin(Meaning::Region { label, parent });
             self.regions += 1;
@@ -234,6 +241,7 @@ impl Reader {
             self.begin(Meaning::Visual {
                 kind: kind.to_owned(),
                 content: element.attr("data-content").unwrap_or_default().to_owned(),
+                region: region.or_else(|| self.region_around()),
             });
             self.outline.visuals.push(node.id());
         }
@@ -293,6 +301,10 @@ impl Reader {
         self.border(element.name());
     }
 
+    fn region_around(&self) -> Option<u32> {
+        self.open.iter().rev().find_map(|open| open.region)
+    }
+
     fn begin(&mut self, meaning: Meaning) {
         let (chunks, text) = (self.position(), self.outline.text.len());
         self.outline.items.push(Item {
@@ -312,6 +324,36 @@ impl Reader {
 
     fn position(&self) -> u32 {
         u32::try_from(self.outline.chunks.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// The chunks of a text node, each with the blanks after it: its words with `by_word`, otherwise
+/// its whole text. Blanks alone are no chunk; those before the first word belong to it.
+pub(super) fn split(text: &str, by_word: bool) -> impl Iterator<Item = (&str, &str)> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let begin = rest.find(|c: char| !c.is_whitespace())?;
+        let word = rest[begin..].find(char::is_whitespace);
+        let end = if by_word {
+            word.map_or(rest.len(), |len| begin + len)
+        } else {
+            rest.len()
+        };
+        let (chunk, after) = rest.split_at(end);
+        let blanks = after.len() - after.trim_start().len();
+        let (blanks, after) = after.split_at(blanks);
+        rest = after;
+        Some((chunk, blanks))
+    })
+}
+
+/// Whether a node brings text that a PDF does not hold in logical order or letter by letter: such
+/// documents are marked word by word, which costs the browser more.
+fn reorders(node: &Node) -> bool {
+    match node {
+        Node::Text(text) => script::any_complex(text),
+        Node::Element(element) => element.attr("dir") == Some("rtl"),
+        _ => false,
     }
 }
 

@@ -6,7 +6,10 @@ use ego_tree::iter::Edge;
 use html5ever::serialize::{HtmlSerializer, SerializeOpts, Serializer};
 use scraper::{Html, Node};
 
-use super::{ink, outline::Outline};
+use super::{
+    ink,
+    outline::{Outline, split},
+};
 
 pub(super) fn marked(dom: &Html, outline: &Outline) -> String {
     let mut out = HtmlSerializer::new(Vec::new(), SerializeOpts::default());
@@ -29,7 +32,7 @@ fn write(
                 Node::Doctype(doctype) => out.write_doctype(doctype.name())?,
                 Node::Comment(comment) => out.write_comment(comment)?,
                 Node::Text(text) => match texts.next_if(|(id, _)| *id == node.id()) {
-                    Some((_, first)) => write_words(out, text, first)?,
+                    Some((_, first)) => write_chunks(out, text, first, outline.by_word)?,
                     None => out.write_text(text)?,
                 },
                 Node::Element(element) => {
@@ -62,29 +65,24 @@ fn write(
     Ok(())
 }
 
-/// Writes a text node whose first word has this number. Several words or blanks around them stay
-/// together in one element, as they are one item of a flex or grid container.
-fn write_words(
+/// Writes a text node whose first chunk has this number. Several chunks stay together in one
+/// element, as they are one item of a flex or grid container.
+fn write_chunks(
     out: &mut HtmlSerializer<Vec<u8>>,
     text: &str,
     first: u32,
+    by_word: bool,
 ) -> Result<(), std::io::Error> {
-    let whole = text.contains(char::is_whitespace);
-    if whole {
+    if by_word {
         out.writer.write_all(b"<dg-t>")?;
     }
-    let mut number = first;
-    for run in text.split_inclusive(char::is_whitespace) {
-        let word = run.trim_end_matches(char::is_whitespace);
-        if !word.is_empty() {
-            write!(out.writer, "<dg-w style=\"{}\">", ink::word_style(number))?;
-            out.write_text(word)?;
-            out.writer.write_all(b"</dg-w>")?;
-            number += 1;
-        }
-        out.write_text(&run[word.len()..])?;
+    for (number, (chunk, blanks)) in (first..).zip(split(text, by_word)) {
+        write!(out.writer, "<dg-w style=\"{}\">", ink::text_style(number))?;
+        out.write_text(chunk)?;
+        out.writer.write_all(b"</dg-w>")?;
+        out.write_text(blanks)?;
     }
-    if whole {
+    if by_word {
         out.writer.write_all(b"</dg-t>")?;
     }
     Ok(())

@@ -6,7 +6,8 @@ fn parse(html: &str) -> Markup {
 
 fn check_words(html: &str, expected: &[&str]) {
     let markup = parse(html);
-    let words: Vec<&str> = markup.chunks().iter().map(|chunk| &*chunk.text).collect();
+    let chunks = markup.chunks().iter();
+    let words: Vec<&str> = chunks.flat_map(|chunk| chunk.text.split(' ')).collect();
     assert_eq!(words, expected, "{html}");
 }
 
@@ -215,17 +216,28 @@ fn check_marked(html: &str, expected: &str) {
 }
 
 #[test]
-fn marks_wrap_words_and_keep_blanks() {
+fn marks_wrap_text_nodes_and_keep_blanks() {
     check_marked("<p>one</p>", r#"<p><dg-w style="--b:1">one</dg-w></p>"#);
     check_marked(
-        "<p> a<b>b</b>\n",
-        "<p><dg-t> <dg-w style=\"--b:1\">a</dg-w></dg-t><b><dg-w style=\"--b:2\">b</dg-w></b>\n</p>",
+        "<p> a c<b>b</b>\n",
+        "<p><dg-w style=\"--b:1\"> a c</dg-w><b><dg-w style=\"--b:2\">b</dg-w></b>\n</p>",
     );
     check_marked("<p>&lt;", r#"<p><dg-w style="--b:1">&lt;</dg-w></p>"#);
     check_marked(
         "<div data-visual-element=logo style='width:1cm'></div>",
         r#"<div data-visual-element="logo" style="width:1cm;background-color:color(srgb 0.1234 0.4321 0/.001)"></div>"#,
     );
+}
+
+#[test]
+fn scripts_that_reorder_are_marked_by_word() {
+    let check = |words: [&str; 2], text| {
+        let [a, b] = words;
+        let dg_w = format!(r#"<dg-w style="--b:1"> {a}</dg-w>  <dg-w style="--b:2">{b}</dg-w> "#);
+        check_marked(text, &format!("<p><dg-t>{dg_w}</dg-t></p>"));
+    };
+    check(["\u{639}\u{644}", "b"], "<p> \u{639}\u{644}  b </p>");
+    check(["\u{915}\u{94d}", "12"], "<p> \u{915}\u{94d}  12 </p>");
 }
 
 #[test]
