@@ -202,6 +202,13 @@ impl Markup {
         print::marked(&self.dom, &self.outline)
     }
 
+    /// Whether the page ends where its content ends, as paper from a roll does:
+    /// `<html data-page="content">`.
+    #[must_use]
+    pub fn is_as_long_as_content(&self) -> bool {
+        self.dom.root_element().value().attr("data-page") == Some("content")
+    }
+
     /// The contents of its `<style>` elements.
     #[must_use]
     pub fn css(&self) -> String {

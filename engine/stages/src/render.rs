@@ -35,7 +35,8 @@ pub const UNPRINTABLE_PAGE: Code = Code::new("DG0306");
 #[serde(default, deny_unknown_fields)]
 pub struct RenderConfig {
     /// Page size: `css` as the document's `@page` rules say (A4 where they say nothing), `content`
-    /// for one page as large as the content.
+    /// for one page as large as the content. A document may ask for the latter itself:
+    /// `<html data-page="content">`.
     pub page: PageOption,
     /// Seconds one document may take before the browser is killed.
     #[schemars(range(min = 1, max = 3600))]
@@ -133,17 +134,21 @@ impl DocumentStage for Render {
 
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let html = document.read::<Html>().await?;
-        let marked = blocking(move || {
+        let (marked, fits_content) = blocking(move || {
             let markup = Markup::parse(&html.0).map_err(|error| {
                 let failure = StageFailure::new(error.code(), "the HTML cannot be printed");
                 failure.because(&error).hint(error.hint())
             })?;
-            Ok(markup.marked())
+            Ok((markup.marked(), markup.is_as_long_as_content()))
         })
         .await?;
         let page = HtmlPage {
             html: &marked,
-            size: self.size,
+            size: if fits_content {
+                PageSize::Content
+            } else {
+                self.size
+            },
         };
         let printed = self.renderer.print(page).await;
         let pdf = printed.map_err(|error| failure(&error))?;

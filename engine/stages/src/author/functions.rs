@@ -1,5 +1,10 @@
 //! Functions that write semantic mark-up, and the ground-truth script of a finished page.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    reason = "template functions take their arguments so"
+)]
+
 use std::fmt::Write as _;
 
 use minijinja::{
@@ -8,12 +13,13 @@ use minijinja::{
 };
 use serde_json::json;
 
-use super::{barcode, draw::Draw};
+use super::{barcode, draw::Draw, value::Shown};
 
 /// Makes the functions known to all templates.
 pub(super) fn register(environment: &mut Environment<'static>) {
     environment.add_function("field", field);
     environment.add_function("entity", entity);
+    environment.add_function("shown", shown);
     environment.add_function("fail", fail);
     environment.add_function("code_128", |text: String| {
         Value::from_safe_string(barcode::code_128(&text))
@@ -23,23 +29,24 @@ pub(super) fn register(environment: &mut Environment<'static>) {
     });
 }
 
+/// `shown("12 kg", value="12", entity="QUANTITY")`: a text with its machine form and its label.
+fn shown(text: String, options: Kwargs) -> Result<Value, Error> {
+    let value: Option<String> = options.get("value")?;
+    let label: Option<String> = options.get("entity")?;
+    options.assert_all_used()?;
+    let value = value.unwrap_or_else(|| text.clone());
+    Ok(Shown::with_value(text, value, label.unwrap_or_default()))
+}
+
 fn fail(message: String) -> Result<Value, Error> {
     Err(Error::new(ErrorKind::InvalidOperation, message))
 }
 
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "template functions take their arguments so"
-)]
 /// `field("total", money(total))`: an element whose text is a value to extract.
 fn field(name: String, shown: Value, options: Kwargs) -> Result<Value, Error> {
     element(Some(&name), &shown, &options)
 }
 
-#[allow(
-    clippy::needless_pass_by_value,
-    reason = "template functions take their arguments so"
-)]
 /// `entity(person.name)`: an element whose text is a named entity.
 fn entity(shown: Value, options: Kwargs) -> Result<Value, Error> {
     element(None, &shown, &options)

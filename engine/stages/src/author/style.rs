@@ -107,8 +107,13 @@ impl Styles {
         let paper = self.papers.get(paper_name)?;
         let pairing = dice.pick(&fonts.pairings)?;
         let palette = dice.pick(&self.palettes)?;
-        let small = paper.width < 120.0;
-        let size = if small { 7.5 } else { 8.75 } + 0.25 * f64::from(step(&mut dice, 7));
+        // Small paper is held closer to the eye.
+        let base = match paper.width {
+            width if width < 120.0 => 7.5,
+            width if width < 160.0 => 7.25,
+            _ => 8.75,
+        };
+        let size = base + 0.25 * f64::from(step(&mut dice, 7));
         let leading = (1.22 + 0.04 * f64::from(step(&mut dice, 6))) * fonts.leading;
         let space = 2.2 + 0.3 * f64::from(step(&mut dice, 7));
         let [low, high] = paper.margin;

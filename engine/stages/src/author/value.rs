@@ -1,7 +1,7 @@
 //! Values as templates see them: a text in the document's language that knows its machine form
 //! and what kind of entity it is.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use minijinja::{
     Error, ErrorKind, State, Value,
@@ -17,12 +17,12 @@ use super::locale::Locale;
 pub(super) struct Shown {
     text: String,
     value: String,
-    entity: &'static str,
+    entity: Cow<'static, str>,
 }
 
 impl Shown {
     /// A text that is its own machine form.
-    pub(super) fn plain(text: impl Into<String>, entity: &'static str) -> Value {
+    pub(super) fn plain(text: impl Into<String>, entity: impl Into<Cow<'static, str>>) -> Value {
         let text = text.into();
         Self::with_value(text.clone(), text, entity)
     }
@@ -31,12 +31,12 @@ impl Shown {
     pub(super) fn with_value(
         text: impl Into<String>,
         value: impl Into<String>,
-        entity: &'static str,
+        entity: impl Into<Cow<'static, str>>,
     ) -> Value {
         Value::from_object(Self {
             text: text.into(),
             value: value.into(),
-            entity,
+            entity: entity.into(),
         })
     }
 }
@@ -46,7 +46,7 @@ impl Object for Shown {
         match key.as_str()? {
             "text" => Some(self.text.clone().into()),
             "value" => Some(self.value.clone().into()),
-            "entity" => Some(self.entity.into()),
+            "entity" => Some(self.entity.to_string().into()),
             _ => None,
         }
     }
