@@ -19,6 +19,7 @@ pub mod plan;
 mod planner;
 mod reference;
 mod schema;
+mod shape;
 mod source;
 mod template;
 mod wording;

@@ -148,10 +148,6 @@ impl Table {
     pub(crate) fn get(&self, key: &str) -> Option<&Entry> {
         self.0.iter().find(|entry| entry.key == key)
     }
-
-    pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|entry| entry.key.as_str())
-    }
 }
 
 impl From<&DeTable<'_>> for Table {

@@ -9,7 +9,7 @@ use crate::{
     catalogue::{Catalogue, Scope, StageSpec},
     diagnostic::{Diagnostic, Report},
     fields::{Fields, Key, MISSING_KEY, WRONG_TYPE},
-    node::{self, Kind, Node, Table},
+    node::{self, Entry, Kind, Node, Table},
     order,
     param::{self, Param},
     source::{Source, Span},
@@ -223,9 +223,13 @@ impl Reader<'_> {
     }
 
     fn stages(&mut self, fields: &Fields<'_>, params: &[Param]) -> Vec<Stage> {
-        let Some(entry) = fields.get(STAGE) else {
+        let entry = fields.get(STAGE);
+        let is_empty =
+            |entry: &Entry| matches!(&entry.value.kind, Kind::Array(items) if items.is_empty());
+        let Some(entry) = entry.filter(|entry| !is_empty(entry)) else {
+            let place = entry.map_or(0..0, |entry| entry.key_span.clone());
             self.report
-                .error(MISSING_KEY, 0..0, "the pipeline has no stages")
+                .error(MISSING_KEY, place, "the pipeline has no stages")
                 .hint("add one: `[[stage]]`, and below it `uses = \"…\"`".to_owned());
             return Vec::new();
         };

@@ -3,11 +3,12 @@
 use std::fmt::Write;
 
 use docgenie_document::Slot;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     catalogue::{Catalogue, Scope, StageSpec},
-    options::{self, alternatives, listed, types},
+    options,
+    shape::{self, Shape, alternatives, listed, types},
 };
 
 const GRAMMAR: &str = r#"# Pipeline files
@@ -169,7 +170,6 @@ struct Row {
 /// Collects the options of a table, and of the tables in it, below `prefix`.
 fn collect(root: &Value, schema: &Value, prefix: &str, rows: &mut Vec<Row>) {
     for table in alternatives(root, schema) {
-        let required = table.get("required").and_then(Value::as_array);
         let Some(Value::Object(properties)) = table.get("properties") else {
             continue;
         };
@@ -181,11 +181,9 @@ fn collect(root: &Value, schema: &Value, prefix: &str, rows: &mut Vec<Row>) {
                 row.kinds.extend(new.collect::<Vec<_>>());
                 continue;
             }
-            let is_required =
-                required.is_some_and(|names| names.iter().any(|required| required == name));
             rows.push(Row {
                 kinds,
-                default: default(root, schema, is_required),
+                default: default(root, schema, shape::requires(&table, name)),
                 meaning: meaning(root, schema),
                 path: path.clone(),
             });
@@ -211,7 +209,7 @@ fn kinds(root: &Value, schema: &Value) -> Vec<String> {
     kinds
 }
 
-fn typed(root: &Value, schema: &Map<String, Value>) -> Vec<String> {
+fn typed(root: &Value, schema: &Shape) -> Vec<String> {
     let range = range(schema);
     let kind = |name: &str| match name {
         "null" => None,
@@ -229,7 +227,7 @@ fn typed(root: &Value, schema: &Map<String, Value>) -> Vec<String> {
     types(schema).into_iter().filter_map(kind).collect()
 }
 
-fn range(schema: &Map<String, Value>) -> String {
+fn range(schema: &Shape) -> String {
     let bound = |key: &str| schema.get(key).and_then(Value::as_number);
     match (bound("minimum"), bound("maximum")) {
         (Some(min), Some(max)) => format!(" {min} to {max}"),
@@ -240,7 +238,7 @@ fn range(schema: &Map<String, Value>) -> String {
 }
 
 fn default(root: &Value, schema: &Value, is_required: bool) -> String {
-    match options::default(root, schema) {
+    match shape::default(root, schema) {
         Some(Value::Null) => String::new(),
         Some(value) => format!("`{value}`"),
         None if is_required => "required".to_owned(),

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     catalogue::{Catalogue, StageSpec},
-    options::{listed, types},
     param::ParamType,
+    shape::{listed, types},
 };
 
 /// The JSON Schema (draft 2020-12) of pipeline files that use the stages of this catalogue. Names

@@ -79,6 +79,8 @@ struct Scan {
     stains: BTreeMap<String, f64>,
     /// Where the sheet lies, in points.
     offset: Option<Offset>,
+    /// A second lamp.
+    lamp: Option<Light>,
     /// Whether the scanner keeps colour.
     colour: bool,
 }
@@ -174,7 +176,8 @@ fn stage<C: JsonSchema>(
 pub(crate) fn catalogue() -> Catalogue {
     use Scope::{Dataset, Document};
     use Slot::{
-        Analysis, GroundTruth, Html, Ocr as OcrText, PageImages, Pdf, Source, Verification, Words,
+        Analysis, GroundTruth, Html, Ocr as OcrText, Overlay, PageImages, Pdf, Source,
+        Verification, Words,
     };
     [
         stage::<Author>("author", Document, &[], &[], &[Html, GroundTruth]),
@@ -198,6 +201,7 @@ pub(crate) fn catalogue() -> Catalogue {
             &[Verification],
         ),
         stage::<Nothing>("analyse", Dataset, &[Words], &[Verification], &[Analysis]),
+        stage::<Nothing>("poster", Document, &[Analysis], &[], &[Overlay]),
         stage::<Nothing>(
             "package",
             Dataset,

@@ -82,7 +82,7 @@ fn every_option_is_written_out() {
         "scan",
         json!({
             "wear": 0.0, "light": { "kind": "even" }, "stains": {}, "offset": null,
-            "colour": false,
+            "lamp": null, "colour": false,
         }),
     );
 }

@@ -1,0 +1,170 @@
+//! The part of JSON Schema that `schemars` writes for configuration types.
+
+use std::{cmp::Ordering, collections::BTreeSet};
+
+use serde_json::{Map, Number, Value};
+
+use crate::{param::display, wording::join};
+
+/// A schema without references and alternatives.
+pub(crate) type Shape = Map<String, Value>;
+
+/// The shapes a schema allows, `$ref` and `allOf` merged in: one, unless it has `oneOf` or `anyOf`.
+pub(crate) fn alternatives(root: &Value, schema: &Value) -> Vec<Shape> {
+    let mut base = match schema {
+        Value::Object(members) => members.clone(),
+        _ => Map::new(),
+    };
+    if let Some(Value::String(reference)) = base.remove("$ref") {
+        let target = reference
+            .strip_prefix('#')
+            .and_then(|pointer| root.pointer(pointer));
+        let targets = target
+            .map(|target| alternatives(root, target))
+            .unwrap_or_default();
+        return targets
+            .into_iter()
+            .map(|target| merged(&target, &base))
+            .collect();
+    }
+    let mut members = |key| match base.remove(key) {
+        Some(Value::Array(members)) => members,
+        _ => Vec::new(),
+    };
+    let flat = |member: &Value| alternatives(root, member);
+    let mut groups: Vec<Vec<_>> = members("allOf").iter().map(flat).collect();
+    for key in ["oneOf", "anyOf"] {
+        let group: Vec<_> = members(key).iter().flat_map(flat).collect();
+        groups.extend((!group.is_empty()).then_some(group));
+    }
+    groups.iter().fold(vec![base], |all, group| {
+        let pairs = all
+            .iter()
+            .flat_map(|base| group.iter().map(|member| merged(base, member)));
+        pairs.collect()
+    })
+}
+
+/// Both schemas at once; the second is the more special one.
+fn merged(base: &Shape, special: &Shape) -> Shape {
+    let mut all = base.clone();
+    for (key, value) in special {
+        match (all.get_mut(key), value) {
+            (Some(Value::Object(both)), Value::Object(more)) if key == "properties" => {
+                both.extend(more.clone());
+            }
+            (Some(Value::Array(both)), Value::Array(more)) if key == "required" => {
+                both.extend(more.iter().cloned());
+            }
+            _ => {
+                all.insert(key.clone(), value.clone());
+            }
+        }
+    }
+    all
+}
+
+/// The values a schema lists by `const` or `enum`.
+pub(crate) fn listed(schema: &Shape) -> Option<Vec<&Value>> {
+    match (schema.get("const"), schema.get("enum")) {
+        (Some(value), _) => Some(vec![value]),
+        (None, Some(Value::Array(values))) => Some(values.iter().collect()),
+        _ => None,
+    }
+}
+
+/// The types a schema allows; none means any.
+pub(crate) fn types(schema: &Shape) -> Vec<&str> {
+    match schema.get("type") {
+        Some(Value::String(name)) => vec![name],
+        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// Whether a table must have a member of this name.
+pub(crate) fn requires(shape: &Shape, name: &str) -> bool {
+    let required = shape.get("required").and_then(Value::as_array);
+    required.is_some_and(|names| names.iter().any(|required| required == name))
+}
+
+/// The default of an option: its own, else that of the type it refers to.
+pub(crate) fn default(root: &Value, schema: &Value) -> Option<Value> {
+    let own = schema.get("default").cloned();
+    own.or_else(|| match &alternatives(root, schema)[..] {
+        [only] => only.get("default").cloned(),
+        _ => None,
+    })
+}
+
+/// The key by whose constant value tables of these alternatives are told apart.
+pub(crate) fn tag(alternatives: &[Shape]) -> Option<String> {
+    let constants = |schema: &Shape| -> BTreeSet<String> {
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let constant =
+            |(name, schema): (&String, &Value)| schema.get("const").is_some().then(|| name.clone());
+        properties
+            .into_iter()
+            .flatten()
+            .filter_map(constant)
+            .collect()
+    };
+    let mut all = alternatives.iter().map(constants);
+    let first = all.next()?;
+    all.fold(first, |common, next| {
+        common.intersection(&next).cloned().collect()
+    })
+    .pop_first()
+}
+
+/// A keyword, what a number that breaks it is, how it should stand to the bound, and when it breaks.
+pub(crate) type Bound = (
+    &'static str,
+    &'static str,
+    &'static str,
+    fn(Ordering) -> bool,
+);
+
+pub(crate) const BOUNDS: [Bound; 4] = [
+    ("minimum", "small", "at least", Ordering::is_lt),
+    ("maximum", "large", "at most", Ordering::is_gt),
+    ("exclusiveMinimum", "small", "more than", Ordering::is_le),
+    ("exclusiveMaximum", "large", "less than", Ordering::is_ge),
+];
+
+/// The bound of this keyword, given or implied by the width of an integer.
+pub(crate) fn bound(schema: &Shape, key: &str) -> Option<Number> {
+    let given = schema.get(key).and_then(Value::as_number).cloned();
+    let format = schema.get("format").and_then(Value::as_str);
+    given.or_else(|| match (key, format?) {
+        ("maximum", "uint32") => Some(u32::MAX.into()),
+        ("maximum", "int32") => Some(i32::MAX.into()),
+        ("minimum", "int32") => Some(i32::MIN.into()),
+        _ => None,
+    })
+}
+
+/// What values of the schemas are, with articles: "`auto` or an integer".
+pub(crate) fn kinds(schemas: &[Shape]) -> String {
+    let mut kinds: Vec<String> = Vec::new();
+    for schema in schemas {
+        let values = listed(schema).into_iter().flatten().map(display);
+        let types = types(schema).into_iter().filter_map(|name| {
+            let kind = match name {
+                "integer" => "an integer",
+                "number" => "a number",
+                "boolean" => "`true` or `false`",
+                "string" => "a string",
+                "array" => "an array",
+                "object" => "a table",
+                _ => return None,
+            };
+            Some(kind.to_owned())
+        });
+        let types: Vec<_> = types.filter(|_| listed(schema).is_none()).collect();
+        kinds.extend(values.chain(types));
+    }
+    let mut seen = BTreeSet::new();
+    kinds.retain(|kind| seen.insert(kind.clone()));
+    join(&kinds, "or")
+}
