@@ -3,12 +3,17 @@
 
 mod annotations;
 mod boxes;
+mod card;
+mod contact_sheet;
 mod datadings;
+mod fonts;
 mod metadata;
 mod parts;
 mod sample;
 mod split;
 mod tree;
+
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use docgenie_document::{Code, Slot, slot::Analysis};
@@ -22,6 +27,8 @@ use docgenie_runtime::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use card::{Contents, card};
+use contact_sheet::ContactSheet;
 use datadings::DatadingsWriter;
 use metadata::{Entry, Metadata};
 use parts::Parts;
@@ -107,16 +114,27 @@ struct PackageStage {
 struct Packing {
     run: RunFacts,
     samples: DatadingsWriter,
+    sheet: Option<ContactSheet>,
     entries: Vec<Entry>,
+    contents: Contents,
+    /// Documents by font family.
+    fonts: BTreeMap<String, usize>,
 }
 
 #[async_trait]
 impl DatasetStage for PackageStage {
     async fn begin(&mut self, run: &RunFacts, folder: &DatasetFolder) -> Result<(), StageFailure> {
+        let sheet = self.options.contact_sheet;
+        let sheet = sheet
+            .then(|| ContactSheet::create(run, folder))
+            .transpose()?;
         self.packing = Some(Packing {
             run: run.clone(),
             samples: DatadingsWriter::create(folder)?,
+            sheet,
             entries: Vec::new(),
+            contents: Contents::of_options(&self.options),
+            fonts: BTreeMap::new(),
         });
         Ok(())
     }
@@ -149,6 +167,9 @@ struct Packed {
     files: Files,
     samples: Vec<(String, Vec<u8>)>,
     entry: Entry,
+    fonts: BTreeSet<String>,
+    /// What the contact sheet shows.
+    boxes: Option<String>,
 }
 
 impl Packed {
@@ -162,6 +183,11 @@ impl Packed {
             files: Files::of(parts, &grids, options)?,
             samples: samples(parts, &grids, split)?,
             entry: Entry::new(parts, split),
+            fonts: fonts::families(&parts.pdf.0),
+            boxes: options
+                .contact_sheet
+                .then(|| contact_sheet::boxes(parts, &grids))
+                .transpose()?,
         })
     }
 }
@@ -201,12 +227,19 @@ impl Packing {
         for (key, sample) in packed.samples {
             self.samples.push(key, &sample)?;
         }
+        if let (Some(sheet), Some(boxes)) = (&mut self.sheet, &packed.boxes) {
+            sheet.add(&packed.entry, parts, boxes, folder)?;
+        }
+        for family in packed.fonts {
+            *self.fonts.entry(family).or_default() += 1;
+        }
+        self.contents.add(parts);
         self.entries.push(packed.entry);
         Ok(())
     }
 
     fn finish(
-        self,
+        mut self,
         dead_letters: &[DeadLetter],
         analysis: Option<&Analysis>,
         folder: &DatasetFolder,
@@ -216,8 +249,17 @@ impl Packing {
         let metadata = Metadata::new(&self.run, &self.entries, dead_letters);
         files.object("metadata.json".to_owned(), &metadata)?;
         if let Some(Analysis(figures)) = analysis {
+            self.contents.analysis = true;
             files.object("analysis/dataset.json".to_owned(), figures)?;
         }
+        let card = card(
+            &self.run,
+            &self.entries,
+            dead_letters,
+            &self.fonts,
+            self.contents,
+        )?;
+        files.text("README.md".to_owned(), card);
         for (path, bytes) in files.0 {
             folder.write(&path, &bytes)?;
         }

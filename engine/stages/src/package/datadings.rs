@@ -109,12 +109,6 @@ fn filter(keys: &[String]) -> Vec<u8> {
     const LN_2: f64 = std::f64::consts::LN_2;
     const LN_2_SQUARED: f64 = 0.480_453_013_918_201_5;
     let count = keys.len().max(2) as u64;
-    #[allow(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counts of keys are far below 2^52, and the format computes in doubles"
-    )]
     let (false_positives, bits, hashes) = {
         let keys = count as f64;
         let false_positives = 1.0 / keys;

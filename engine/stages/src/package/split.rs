@@ -35,10 +35,6 @@ impl Split {
     /// The part this document falls into.
     pub(super) fn part(&self, run: Seed, document: DocumentId) -> &'static str {
         let draw = run.derive("split").of_document(document.index());
-        #[allow(
-            clippy::cast_precision_loss,
-            reason = "the 53 bits that are kept are plenty"
-        )]
         let draw = draw.0 as f64 / u64::MAX as f64;
         if draw < self.train {
             "train"

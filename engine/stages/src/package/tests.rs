@@ -493,3 +493,44 @@ fn every_page_needs_its_image() {
     let failure = parts.grids().err().unwrap();
     assert_eq!(failure.problem.code, PAGES_DIFFER.as_str());
 }
+
+#[tokio::test]
+async fn the_card_tells_what_there_is() {
+    packed(Package::default(), |root| {
+        let card = fs::read_to_string(root.join("README.md")).unwrap();
+        let tell = |text: &str| assert!(card.contains(text), "{text}\n\n{card}");
+        tell("---\npretty_name: \"invoices\"\nlanguage:\n- de\nsize_categories:\n- n<1K\n");
+        tell("2 synthetic documents on 3 pages");
+        tell("| invoice | 1 |");
+        tell("| document_2 | render | DG0301 |");
+        tell("`ocr_results/document_N.json`");
+        tell("Image.open(\"img/document_1.png\")");
+        assert!(!card.contains("\n\n\n"), "{card}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_contact_sheet_gets_a_line_a_document() {
+    packed(Package::default(), |root| {
+        let documents = fs::read_to_string(root.join("contact_sheet/documents.js")).unwrap();
+        assert_eq!(
+            documents,
+            "docgenie.dataset({\"name\":\"invoices\",\"description\":\"Synthetic invoices\"});\n\
+             docgenie.document(...[\"document_1\",\"invoice\",\"de\",null,1,[[200,400],[200,400]]]);\n\
+             docgenie.document(...[\"document_3\",\"\",\"\",null,1,[[200,400]]]);\n"
+        );
+        let boxes = fs::read_to_string(root.join("contact_sheet/boxes_1.js")).unwrap();
+        let first = boxes.lines().next().unwrap();
+        let pages = first
+            .strip_prefix("docgenie.boxes(\"document_1\", ")
+            .and_then(|rest| rest.strip_suffix(");"))
+            .unwrap();
+        let pages: Value = serde_json::from_str(pages).unwrap();
+        assert_eq!(pages[0]["fields"], json!([[80, 40, 50, 20, "total", "12.50"]]));
+        assert_eq!(pages[0]["words"][0], json!([20, 40, 50, 20, "Total"]));
+        assert_eq!(pages[1]["answers"], json!([[80, 40, 50, 20, "words", "Ada"]]));
+        assert_eq!(boxes.lines().count(), 2);
+    })
+    .await;
+}
