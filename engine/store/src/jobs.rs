@@ -15,9 +15,10 @@
 //! and index, and then acknowledges them together, so that many small appends cost little more than
 //! one. Runs are few and held in memory; documents are read from the index.
 //!
-//! Measured on two busy cores and a virtual disk, dependencies optimised: 500 durable appends a
+//! Measured on two busy cores and a virtual disk, dependencies optimised: 400 durable appends a
 //! second from one task, 7,000 from many, 5,000 documents a second in batches of 128. With 10,000
 //! documents the store opens in 0.1 s and is rebuilt from its journals in 0.8 s; they take 5 MB.
+//! 20,000 appends of which the last 3,000 are kept leave 4.5 MB, reached after 4,000 and steady.
 
 mod index;
 mod journal;
@@ -76,6 +77,8 @@ enum IndexError {
     Incomplete,
     #[error("the index has grown far beyond what it holds")]
     Overgrown,
+    #[error("the index could not be written before, so the engine has to be started again")]
+    Behind,
     #[error("sled panicked")]
     Panicked,
     #[error("sled does not come back")]
@@ -225,6 +228,23 @@ impl Shared {
     }
 }
 
+impl IndexError {
+    /// Whether it says nothing about what the index holds.
+    fn is_environmental(&self) -> bool {
+        match self {
+            Self::Sled(sled::Error::Io(error)) => matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::PermissionDenied
+                    | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            Self::Thread(_) => true,
+            _ => false,
+        }
+    }
+}
+
 impl OpenJobsError {
     fn while_doing<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
         doing: impl Into<String>,
@@ -254,11 +274,12 @@ fn events_of(record: &RunRecord) -> u64 {
 fn bytes_below(folder: &Path) -> io::Result<u64> {
     let mut bytes = 0;
     for entry in fs::read_dir(folder)? {
-        let metadata = entry?;
-        let path = metadata.path();
-        bytes += match metadata.metadata()? {
-            it if it.is_dir() => bytes_below(&path)?,
-            it => it.len(),
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        bytes += if metadata.is_dir() {
+            bytes_below(&entry.path())?
+        } else {
+            metadata.len()
         };
     }
     Ok(bytes)

@@ -102,7 +102,7 @@ impl Journals {
                     }
                     condition.last = number;
                     if number > after {
-                        each(serde_json::from_slice(event)?);
+                        each(decode(number, event)?);
                     }
                 }
                 None => condition.missing = condition.last + 1,
@@ -113,7 +113,7 @@ impl Journals {
     }
 
     /// Appends events as lines from `first` on and makes them durable. A failure leaves the journal
-    /// as it was or, where even that fails, with a tail that the next open removes.
+    /// as it was or, where even that fails, with a tail that opening the store repairs.
     pub(super) fn append(&self, run: RunId, first: u64, events: &[JobEvent]) -> io::Result<()> {
         let lines = lines(first, events)?;
         let path = self.path(run);
@@ -121,7 +121,7 @@ impl Journals {
         let before = file.metadata()?.len();
         let written = file.write_all(&lines).and_then(|()| file.sync_data());
         if written.is_err() {
-            file.set_len(before)?;
+            file.set_len(before).ok();
         }
         written?;
         if first == 1 { self.sync() } else { Ok(()) }
@@ -183,6 +183,14 @@ fn parse(line: &[u8]) -> Option<(u64, &[u8])> {
     let (number, json) = body.split_at(space);
     let number = std::str::from_utf8(number).ok()?.parse().ok()?;
     (crc32fast::hash(body) == checksum).then_some((number, json))
+}
+
+/// A line with the right checksum is what some engine has written.
+fn decode(number: u64, json: &[u8]) -> io::Result<JobEvent> {
+    serde_json::from_slice(json).map_err(|error| {
+        let why = format!("line {number} was written by another version of the engine: {error}");
+        io::Error::new(io::ErrorKind::InvalidData, why)
+    })
 }
 
 #[cfg(test)]
@@ -248,5 +256,17 @@ mod tests {
         let cut_at_break = |text: &mut Vec<u8>| text.truncate(breaks(text)[2] + 1);
         check(cut_at_break, &[1, 2, 3], condition(3, 0, false));
         check(Vec::clear, &[], condition(0, 0, false));
+    }
+
+    #[test]
+    fn an_event_of_another_version_is_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let (journals, _) = Journals::open(folder.path().to_owned()).unwrap();
+        let body = "1 {\"event\":\"paused\"}";
+        let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
+        files::write_atomically(&journals.path(RUN), line.as_bytes()).unwrap();
+        let error = journals.read(RUN, 0, drop).unwrap_err().to_string();
+        assert!(error.contains("line 1 was written by another"), "{error}");
+        assert!(error.contains("paused"), "{error}");
     }
 }

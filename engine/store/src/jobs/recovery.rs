@@ -14,8 +14,8 @@ use super::{
     journal::Journals,
 };
 
-/// An index may be this much larger than the journals, and eight times their size on top: sled
-/// keeps segments of half a mebibyte and leaves gaps in them.
+/// An index may take eight times the bytes of the journals and these beside: sled keeps segments of
+/// half a mebibyte and leaves gaps in them.
 const GROWTH_LIMIT: u64 = 64 << 20;
 
 /// What opening a job store had to put right.
@@ -91,6 +91,9 @@ fn open_index(
     };
     let why = match opened {
         Ok((index, contents)) => return Ok((index, contents, None)),
+        Err(error) if error.is_environmental() => {
+            return Err(OpenJobsError::while_doing("reading its index")(error));
+        }
         Err(error) => describe(&error),
     };
     let moved = set_aside(folder);

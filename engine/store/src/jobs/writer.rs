@@ -39,7 +39,10 @@ struct Addition {
 }
 
 /// Tells whoever waits how it went.
-type Acknowledge = Box<dyn FnOnce(Result<(), StoreError>)>;
+type Acknowledge = Box<dyn FnOnce(Result<(), Cause>)>;
+
+/// Why a group was not recorded, for all who have asked for a part of it.
+type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
 /// The runs that a group of requests adds to.
 type Group = BTreeMap<RunId, Addition>;
@@ -64,7 +67,10 @@ impl Writer {
                     Request::Create(started, reply) => self.create(&mut group, started, reply),
                     Request::Append(run, events, reply) => {
                         match self.extend(&mut group, run, events) {
-                            Ok(addition) => addition.replies.push(acknowledge(reply, ())),
+                            Ok(addition) => {
+                                let doing = "recording events";
+                                addition.replies.push(acknowledge(doing, reply, ()));
+                            }
                             Err(error) => answer(reply, Err(error)),
                         }
                     }
@@ -88,7 +94,7 @@ impl Writer {
             record,
             events: vec![started],
             documents: BTreeMap::new(),
-            replies: vec![acknowledge(reply, run)],
+            replies: vec![acknowledge("creating a run", reply, run)],
         };
         group.insert(run, addition);
     }
@@ -136,48 +142,39 @@ impl Writer {
     }
 
     /// Flushes the group to the journals, then to the index, then shows and acknowledges it.
-    fn commit(&mut self, mut group: Group) {
-        let failures: Vec<_> = group
-            .iter()
-            .filter_map(|(run, addition)| Some((*run, self.journal(*run, addition).err()?)))
-            .collect();
-        for (run, error) in failures {
-            let replies = group.remove(&run).map(|addition| addition.replies);
-            acknowledge_all(replies.unwrap_or_default(), Err(error));
-        }
-        if group.is_empty() {
-            return;
-        }
-        let indexed = self.index(&group);
-        self.behind |= indexed.is_err();
-        let indexed = indexed.map_err(Arc::new);
-        let mut runs = self
-            .shared
-            .runs
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let mut replies = Vec::new();
+    fn commit(&mut self, group: Group) {
+        let mut journalled = Group::new();
         for (run, addition) in group {
-            replies.extend(addition.replies);
-            if indexed.is_ok() {
-                runs.insert(run, addition.record);
+            match self.journal(run, &addition) {
+                Ok(()) => drop(journalled.insert(run, addition)),
+                Err(cause) => addition.acknowledge(&Err(cause)),
             }
         }
-        drop(runs);
-        acknowledge_all(
-            replies,
-            indexed.map_err(|error| failed("indexing events", error)),
-        );
+        if journalled.is_empty() {
+            return;
+        }
+        let indexed = self.index(&journalled);
+        let indexed = indexed.map_err(|error| -> Cause { Arc::new(error) });
+        if indexed.is_ok() {
+            let records = journalled
+                .values()
+                .map(|it| (it.record.id, it.record.clone()));
+            let runs = self.shared.runs.write();
+            runs.unwrap_or_else(PoisonError::into_inner).extend(records);
+        }
+        self.behind |= indexed.is_err();
+        for addition in journalled.into_values() {
+            addition.acknowledge(&indexed);
+        }
     }
 
-    fn journal(&self, run: RunId, addition: &Addition) -> Result<(), StoreError> {
+    fn journal(&self, run: RunId, addition: &Addition) -> Result<(), Cause> {
         if self.behind {
-            let why = "the index could not be written before: start the engine again";
-            return Err(failed("recording events", why));
+            return Err(Arc::new(IndexError::Behind));
         }
         let before = events_of(&addition.record) - addition.events.len() as u64;
         let appended = self.journals.append(run, before + 1, &addition.events);
-        appended.map_err(|error| failed(&format!("recording events of {run}"), error))
+        appended.map_err(|error| -> Cause { Arc::new(error) })
     }
 
     fn index(&self, group: &Group) -> Result<(), IndexError> {
@@ -208,19 +205,19 @@ impl Writer {
     }
 }
 
-fn acknowledge<T: 'static>(reply: Reply<T>, value: T) -> Acknowledge {
-    Box::new(move |result| answer(reply, result.map(|()| value)))
+impl Addition {
+    fn acknowledge(self, result: &Result<(), Cause>) {
+        for reply in self.replies {
+            reply(result.clone());
+        }
+    }
 }
 
-fn acknowledge_all(replies: Vec<Acknowledge>, result: Result<(), StoreError>) {
-    let shared = result.map_err(Arc::new);
-    for reply in replies {
-        reply(
-            shared
-                .clone()
-                .map_err(|error| failed("recording events", error)),
-        );
-    }
+fn acknowledge<T: 'static>(doing: &'static str, reply: Reply<T>, value: T) -> Acknowledge {
+    Box::new(move |result| {
+        let result = result.map(|()| value);
+        answer(reply, result.map_err(|cause| failed(doing, cause)));
+    })
 }
 
 fn answer<T>(reply: Reply<T>, result: Result<T, StoreError>) {
