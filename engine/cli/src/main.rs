@@ -1,2 +1,49 @@
-//! The command line of docgenie-engine.
-fn main() {}
+//! The binary `docgenie-engine`: the one place that names every concrete stage and store.
+
+mod app;
+mod args;
+mod bars;
+mod commands;
+mod find;
+mod report;
+mod runner;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::Arguments;
+
+/// Tesseract's OpenMP threads cost three times the CPU and are slower. Its runtime reads the limit
+/// when the program is loaded, so it has to be in the environment before.
+const OPENMP_LIMIT: (&str, &str) = ("OMP_THREAD_LIMIT", "1");
+
+fn main() -> ExitCode {
+    if let Err(error) = docgenie_guard::restart::with_environment(OPENMP_LIMIT) {
+        report::talk(&format!("warning: recognition will be slow: {error}"));
+    }
+    let arguments = Arguments::parse();
+    log(arguments.verbose);
+    match commands::dispatch(arguments) {
+        Ok(status) => status.into(),
+        Err(stop) => stop.report().into(),
+    }
+}
+
+fn log(verbose: u8) {
+    let level = match verbose {
+        0 => "warn",
+        1 => "docgenie=info,warn",
+        _ => "docgenie=debug,info",
+    };
+    // chromiumoxide logs every protocol message it does not know; none of them matters here.
+    let default = format!("{level},chromiumoxide=error");
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(verbose > 1)
+        .without_time()
+        .init();
+}

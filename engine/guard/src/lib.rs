@@ -3,3 +3,4 @@
 //! - [`child`] starts programs and sees to it that none outlives the engine.
 
 pub mod child;
+pub mod restart;

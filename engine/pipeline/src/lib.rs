@@ -29,6 +29,6 @@ pub use diagnostic::{Diagnostic, Label, Level};
 pub use param::{Param, ParamType};
 pub use pipeline::Pipeline;
 pub use plan::{Plan, PlannedStage};
-pub use reference::reference;
+pub use reference::{reference, stage_reference};
 pub use schema::schema;
 pub use source::{Position, Source, Span, decode};

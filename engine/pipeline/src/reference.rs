@@ -105,12 +105,14 @@ pub fn reference(catalogue: &Catalogue) -> String {
         let _ = writeln!(page, "| [`{name}`](#{anchor}) | {summary} |");
     }
     for spec in catalogue.iter() {
-        page.push_str(&stage(spec));
+        page.push_str(&stage_reference(spec));
     }
     page
 }
 
-fn stage(spec: &StageSpec) -> String {
+/// What the reference page says of one stage, as Markdown.
+#[must_use]
+pub fn stage_reference(spec: &StageSpec) -> String {
     let mut text = format!(
         "\n### `{}`\n\n{}.",
         spec.name,

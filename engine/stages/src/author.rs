@@ -6,6 +6,7 @@ mod dice;
 mod doc_type;
 mod draw;
 mod files;
+mod fonts;
 mod functions;
 mod language;
 mod locale;
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::markup::Markup;
 use dice::Dice;
+pub use fonts::font_families;
 use set::{Recipe, TemplateSet};
 
 /// The templates cannot be used.

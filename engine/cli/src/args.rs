@@ -1,0 +1,275 @@
+//! What was typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap_complete::Shell;
+
+/// Make synthetic document datasets, and read documents back.
+///
+/// A pipeline is a TOML file whose stages pass documents along: author, render, boxes, raster, …
+/// `docgenie-engine run invoices` runs a shipped one; `docgenie-engine new mine` starts your own.
+#[derive(Debug, Parser)]
+#[command(
+    name = "docgenie-engine",
+    version,
+    propagate_version = true,
+    after_help = "Exit status: 0 done, 1 some documents failed, 2 bad input, 3 environment, 130 interrupted.\n\
+                  State, artifacts and caches live under $DOCGENIE_HOME (default: the XDG data folder)."
+)]
+pub(crate) struct Arguments {
+    /// Where state, artifacts and caches live.
+    #[arg(long, global = true, env = "DOCGENIE_HOME", value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) home: Option<PathBuf>,
+
+    /// Log what happens inside: -v for decisions, -vv for details. `RUST_LOG` refines it.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start a pipeline of your own: a folder with pipeline.toml, README.md and tests.toml.
+    New {
+        /// Its name; the folder is pipelines/NAME.
+        name: String,
+    },
+    /// Run a pipeline and put its dataset into a folder or ZIP.
+    Run(RunArguments),
+    /// Check a pipeline file without running it; every fault is shown at once.
+    Validate {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// Treat warnings as faults.
+        #[arg(long)]
+        deny_warnings: bool,
+        /// How to print what was found.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Run the cases of a pipeline's tests.toml.
+    Test {
+        /// Name of a pipeline, or a path to its file or folder.
+        pipeline: String,
+        /// Run only cases whose name contains this.
+        #[arg(long, value_name = "TEXT")]
+        case: Option<String>,
+    },
+    /// Make one document and say what was made.
+    Preview {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// Seed of the document.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Where the document goes.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
+        /// Do it again whenever the pipeline or its templates change.
+        #[arg(long)]
+        watch: bool,
+    },
+    /// Draw the plan of a pipeline.
+    Graph {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+        /// The language of the drawing.
+        #[arg(long, value_enum, default_value_t = GraphFormat::Mermaid)]
+        format: GraphFormat,
+    },
+    /// List the stages, or explain one.
+    Stages {
+        /// The stage to explain.
+        name: Option<String>,
+        /// Print the whole reference page as Markdown.
+        #[arg(long, conflicts_with = "name")]
+        reference: bool,
+    },
+    /// Print the JSON Schema of pipeline files, for editors.
+    Schema,
+    /// Look at runs and steer them.
+    #[command(subcommand)]
+    Runs(RunsCommand),
+    /// Look at the artifact cache and tidy it.
+    #[command(subcommand)]
+    Cache(CacheCommand),
+    /// Explain an error code, such as DG0301.
+    Explain {
+        /// The code; all codes are listed without it.
+        code: Option<String>,
+    },
+    /// Check what the engine needs on this machine and say how to get what is missing.
+    Doctor,
+    /// Print shell completions.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// Which pipeline, with which parameters.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct PipelineArguments {
+    /// Name of a pipeline, or a path to its file or folder. Names are looked up in pipelines/ here,
+    /// then in $DOCGENIE_HOME/pipelines, then in the shipped set.
+    pub(crate) pipeline: String,
+
+    /// Set a parameter of the pipeline.
+    #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
+    pub(crate) set: Vec<(String, String)>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) pipeline: PipelineArguments,
+
+    /// How many documents: short for --set count=N.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+
+    /// Seed of the run; the same seed gives the same bytes.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+
+    /// A file to start from, where the pipeline has an `input` stage.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
+    pub(crate) input: Vec<PathBuf>,
+
+    /// Where the dataset goes (default: out/NAME, unless --zip is given).
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Write the dataset as a ZIP.
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) zip: Option<PathBuf>,
+
+    /// How many documents are worked on at once (default: the number of cores).
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+
+    /// Ignore what is remembered and make everything anew.
+    #[arg(long)]
+    pub(crate) fresh: bool,
+
+    /// Progress bars and a summary, or one JSON object a line on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RunsCommand {
+    /// List runs, newest first.
+    List {
+        /// How many.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Show a run: progress and time by stage, and the documents that failed.
+    Show {
+        /// The run, such as run-17.
+        run: String,
+        /// How to print it.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Run it again with the same pipeline, parameters and seed; what is done stays done.
+    Retry {
+        /// The run, such as run-17.
+        run: String,
+    },
+    /// Stop a run that is under way.
+    Cancel {
+        /// The run, such as run-17.
+        run: String,
+    },
+    /// Forget a run that has ended. Its dataset and artifacts stay.
+    Remove {
+        /// The run, such as run-17.
+        run: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Say how much is kept.
+    Show,
+    /// Remove artifacts, oldest first, until the rest fits.
+    Prune {
+        /// The size that may stay, such as 500M or 2G; nothing stays without it.
+        #[arg(long, value_name = "SIZE", value_parser = size)]
+        keep: Option<u64>,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people.
+    Human,
+    /// For programs.
+    Json,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// Mermaid flowchart, as Markdown viewers draw it.
+    Mermaid,
+    /// Graphviz.
+    Dot,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "expected NAME=VALUE".to_owned())?;
+    Ok((name.trim().to_owned(), value.to_owned()))
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = text.split_at(
+        text.trim_end_matches(|c: char| c.is_ascii_alphabetic())
+            .len(),
+    );
+    let factor = match unit.to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" => 1 << 10,
+        "M" | "MB" => 1 << 20,
+        "G" | "GB" => 1 << 30,
+        "T" | "TB" => 1_u64 << 40,
+        _ => return Err(format!("`{unit}` is no unit: use K, M, G or T")),
+    };
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("`{text}` is no size such as 500M or 2G"))?;
+    number
+        .checked_mul(factor)
+        .ok_or_else(|| format!("`{text}` is too large"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_grammar_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("2G"), Ok(2 << 30));
+        assert_eq!(size("500M"), Ok(500 << 20));
+        assert_eq!(size("17"), Ok(17));
+        assert!(size("2X").is_err());
+        assert!(size("many").is_err());
+        assert!(size("99999999999T").is_err());
+    }
+}

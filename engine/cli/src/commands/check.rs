@@ -1,0 +1,104 @@
+//! Commands that look at a pipeline without running it.
+
+use std::path::Path;
+
+use docgenie_document::Code;
+use docgenie_pipeline as pipeline;
+use serde_json::json;
+
+use crate::{
+    app,
+    args::{Format, GraphFormat, PipelineArguments},
+    report::{self, Status, Stop},
+};
+
+/// No stage has this name.
+const NO_STAGE: Code = Code::new("DG0905");
+
+/// `validate`
+pub(super) fn validate(
+    arguments: &PipelineArguments,
+    deny_warnings: bool,
+    format: Format,
+    home: &Path,
+) -> Result<Status, Stop> {
+    let catalogue = app::registry().catalogue();
+    let (found, diagnostics) = match app::load(&arguments.pipeline, home, &catalogue) {
+        Err(Stop::Faults(faults)) => (None, faults),
+        Err(stop) => return Err(stop),
+        Ok(loaded) => {
+            let (plan, mut found) = loaded.pipeline.plan(&arguments.set);
+            found.splice(0..0, loaded.warnings);
+            (plan, found)
+        }
+    };
+    let bad = found.is_none() || (deny_warnings && !diagnostics.is_empty());
+    match format {
+        Format::Json => {
+            let list = json!({ "valid": !bad, "diagnostics": diagnostics });
+            report::data(&list.to_string());
+        }
+        Format::Human => {
+            report::diagnostics(&diagnostics);
+            if let (Some(plan), false) = (&found, bad) {
+                let stages: Vec<&str> = plan.stages.iter().map(|stage| stage.id.as_str()).collect();
+                report::data(&format!("{} is sound: {}", plan.name, stages.join(" → ")));
+            }
+        }
+    }
+    Ok(if bad { Status::BadInput } else { Status::Done })
+}
+
+/// `graph`
+pub(super) fn graph(
+    arguments: &PipelineArguments,
+    format: GraphFormat,
+    home: &Path,
+) -> Result<Status, Stop> {
+    let catalogue = app::registry().catalogue();
+    let (_, plan) = app::load_and_plan(arguments, home, &catalogue)?;
+    report::data(&match format {
+        GraphFormat::Mermaid => pipeline::graph::mermaid(&plan),
+        GraphFormat::Dot => pipeline::graph::dot(&plan),
+    });
+    Ok(Status::Done)
+}
+
+/// `stages`
+pub(super) fn stages(name: Option<&str>, reference: bool) -> Result<Status, Stop> {
+    let catalogue = app::registry().catalogue();
+    if reference {
+        report::data(&pipeline::reference(&catalogue));
+        return Ok(Status::Done);
+    }
+    let Some(name) = name else {
+        let wide = catalogue
+            .iter()
+            .map(|spec| spec.name.len())
+            .max()
+            .unwrap_or(0);
+        let lines: Vec<String> = catalogue
+            .iter()
+            .map(|spec| format!("{:<wide$}  {}", spec.name, spec.summary))
+            .collect();
+        report::data(&lines.join("\n"));
+        return Ok(Status::Done);
+    };
+    let spec = catalogue.get(name).ok_or_else(|| {
+        Stop::new(
+            Status::BadInput,
+            NO_STAGE,
+            format!("there is no stage `{name}`"),
+        )
+        .hint("`docgenie-engine stages` lists them")
+    })?;
+    report::data(&pipeline::stage_reference(spec));
+    Ok(Status::Done)
+}
+
+/// `schema`
+pub(super) fn schema() -> Result<Status, Stop> {
+    let schema = pipeline::schema(&app::registry().catalogue());
+    report::data(&format!("{schema:#}"));
+    Ok(Status::Done)
+}

@@ -1,0 +1,118 @@
+//! Where pipelines are found.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use docgenie_document::Code;
+use include_dir::{Dir, include_dir};
+
+use crate::report::{Status, Stop};
+
+static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../pipelines");
+
+/// No pipeline has this name or path.
+const NO_PIPELINE: Code = Code::new("DG0902");
+/// A pipeline file cannot be read.
+const UNREADABLE: Code = Code::new("DG0903");
+
+/// A pipeline file that was found.
+pub(crate) struct Found {
+    /// The path as messages show it.
+    pub(crate) shown: String,
+    /// Its bytes, not yet known to be text.
+    pub(crate) bytes: Vec<u8>,
+    /// The file, absolute; absent for one that is shipped in the binary.
+    pub(crate) file: Option<PathBuf>,
+    /// The folder that relative paths of options start from.
+    pub(crate) dir: PathBuf,
+    /// The `tests.toml` beside it, with the path as messages show it.
+    pub(crate) tests: Option<(String, String)>,
+}
+
+/// Finds a pipeline by name (here, then the user's, then shipped) or by the path of its file or
+/// folder.
+pub(crate) fn pipeline(name: &str, home: &Path) -> Result<Found, Stop> {
+    let looks_like_path = name.contains(['/', '\\']) || name.ends_with(".toml");
+    if looks_like_path {
+        let path = PathBuf::from(name);
+        let file = if path.is_dir() {
+            path.join("pipeline.toml")
+        } else {
+            path
+        };
+        return read(&file);
+    }
+    let folders = [PathBuf::from("pipelines"), home.join("pipelines")];
+    for folder in &folders {
+        let file = folder.join(name).join("pipeline.toml");
+        if file.is_file() {
+            return read(&file);
+        }
+    }
+    let file = format!("{name}/pipeline.toml");
+    let Some(shipped) = SHIPPED.get_file(&file) else {
+        let names = names(home);
+        return Err(Stop::new(Status::BadInput, NO_PIPELINE, format!("there is no pipeline `{name}`"))
+            .hint(format!(
+                "known are {}; `docgenie-engine new {name}` starts one, and a path needs a `/` or ends in .toml",
+                names.join(", ")
+            )));
+    };
+    let tests = SHIPPED.get_file(format!("{name}/tests.toml"));
+    let tests = tests.and_then(|file| file.contents_utf8());
+    Ok(Found {
+        shown: format!("shipped:{file}"),
+        bytes: shipped.contents().to_vec(),
+        file: None,
+        dir: PathBuf::from("."),
+        tests: tests.map(|text| (format!("shipped:{name}/tests.toml"), text.to_owned())),
+    })
+}
+
+/// Names of all pipelines that can be run by name.
+pub(crate) fn names(home: &Path) -> Vec<String> {
+    let folders = [PathBuf::from("pipelines"), home.join("pipelines")];
+    let listed = folders
+        .iter()
+        .filter_map(|folder| fs::read_dir(folder).ok());
+    let own = listed
+        .flatten()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join("pipeline.toml").is_file())
+        .map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let shipped = SHIPPED.dirs().map(|dir| dir.path().display().to_string());
+    let mut names: Vec<String> = own.chain(shipped).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+fn read(file: &Path) -> Result<Found, Stop> {
+    let unreadable = |error: io::Error| {
+        let code = if error.kind() == io::ErrorKind::NotFound {
+            NO_PIPELINE
+        } else {
+            UNREADABLE
+        };
+        Stop::new(
+            Status::BadInput,
+            code,
+            format!("cannot read `{}`", file.display()),
+        )
+        .because(&error)
+    };
+    let bytes = fs::read(file).map_err(unreadable)?;
+    let absolute = std::path::absolute(file).map_err(unreadable)?;
+    let dir = absolute.parent().unwrap_or(Path::new(".")).to_owned();
+    let tests = file.with_file_name("tests.toml");
+    let text = fs::read_to_string(&tests).ok();
+    Ok(Found {
+        shown: file.display().to_string(),
+        bytes,
+        dir,
+        tests: text.map(|text| (tests.display().to_string(), text)),
+        file: Some(absolute),
+    })
+}
