@@ -30,6 +30,16 @@ impl HtmlPage<'_> {
         let (doctype, rest) = self.html.split_at(doctype_end(self.html));
         Ok([doctype, POLICY, rest, style].concat())
     }
+
+    /// Whether something of it would hold for the next document shown in the same tab. What a
+    /// `meta` element sets (policies, colour schemes) does; a mere `charset` sets nothing.
+    pub(crate) fn leaves_traces(&self) -> bool {
+        let html = self.html.to_ascii_lowercase();
+        let metas = html.split("<meta").skip(1);
+        metas
+            .map(|rest| rest.split('>').next().unwrap_or(rest))
+            .any(|meta| !meta.trim_start().starts_with("charset") || meta.contains("content"))
+    }
 }
 
 /// Nothing but the document itself: its inline style, and images and fonts it carries.
@@ -80,6 +90,26 @@ mod tests {
         check("<!-- never ends <!doctype html><p>", "");
         check("<p><!doctype html>", "");
         check("Ünïcödé ¶ text", "");
+    }
+
+    #[test]
+    fn metas_leave_traces() {
+        let check = |html: &str, expected: bool| {
+            let size = PageSize::Css;
+            assert_eq!(HtmlPage { html, size }.leaves_traces(), expected, "{html}");
+        };
+        check("<p>text</p>", false);
+        check("<META\n charset='utf-8'><p>text, content</p>", false);
+        check(
+            "<meta charset=utf-8><Meta name=color-scheme content=dark>",
+            true,
+        );
+        check(
+            "<meta/http-equiv=Content-Security-Policy content=\"default-src 'none'\">",
+            true,
+        );
+        check("<meta charset=utf-8 name=color-scheme content=dark>", true);
+        check("<meta", true);
     }
 
     #[test]

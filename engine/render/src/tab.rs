@@ -12,7 +12,7 @@ use chromiumoxide::{
             fetch::{self, ContinueRequestParams, EventRequestPaused, FailRequestParams},
             log, network,
             network::ErrorReason,
-            page::{FrameId, PrintToPdfParams, SetDocumentContentParams},
+            page::{FrameId, NavigateParams, PrintToPdfParams, SetDocumentContentParams},
             performance,
         },
         js_protocol::runtime::{self, EvaluateParams},
@@ -57,10 +57,12 @@ const CONTENT_SIZE: &str = "(() => {
     return [Math.max(right, wider ? root.scrollWidth : 0), Math.max(bottom, taller ? root.scrollHeight : 0)];
 })()";
 
+const BLANK: &str = "about:blank";
+
 impl Tab {
     /// A new tab, made safe.
     pub(crate) async fn open(browser: &chromiumoxide::Browser) -> Result<Self, RenderError> {
-        let page = browser.new_page("about:blank").await.map_err(refused)?;
+        let page = browser.new_page(BLANK).await.map_err(refused)?;
         let frame = page.mainframe().await.map_err(refused)?;
         let frame = frame.ok_or(RenderError::Died)?;
         let requests = page.event_listener().await.map_err(refused)?;
@@ -103,6 +105,9 @@ impl Tab {
             ..PrintToPdfParams::default()
         };
         let printed = self.page.execute(print).await.map_err(refused)?;
+        if page.leaves_traces() {
+            self.reset().await?;
+        }
         let decoded = BASE64_STANDARD.decode(&printed.data);
         let mut pdf = decoded.map_err(|error| RenderError::Refused {
             reason: error.to_string(),
@@ -114,6 +119,12 @@ impl Tab {
     /// Closes it. An error means that it is gone already.
     pub(crate) async fn close(self) {
         drop(self.page.close().await);
+    }
+
+    /// Makes a new document, of which the last one knows nothing.
+    async fn reset(&self) -> Result<(), RenderError> {
+        let blank = NavigateParams::new(BLANK);
+        self.page.execute(blank).await.map(drop).map_err(refused)
     }
 
     async fn show(&self, html: String) -> Result<(), RenderError> {

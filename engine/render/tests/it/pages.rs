@@ -69,6 +69,31 @@ async fn the_same_page_gives_the_same_bytes_in_every_browser() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_page_holds_for_the_next_one() {
+    let home = tempfile::tempdir().unwrap();
+    let renderer = renderer(home.path());
+    let plain = rich_page();
+    let alone = renderer.print(css(&plain)).await.unwrap();
+    for before in [
+        "<title>old</title><base href='data:,'>text",
+        "<meta http-equiv=Content-Security-Policy content=\"style-src 'none'\">text",
+        "<meta http-equiv=Content-Security-Policy content=\"img-src 'none'; font-src 'none'\">text",
+        "<meta name=color-scheme content=dark>text",
+        "<meta name=viewport content='width=100'>text",
+        "<meta http-equiv=default-style content=other>text",
+        "<html lang=ar dir=rtl style='zoom: 2; color-scheme: dark'>text",
+        "<style>@page { size: 3in; margin: 1in } @font-face { font-family: Own; src: local(x) }</style>text",
+        "<frameset><frame></frameset>",
+        "<plaintext>text",
+    ] {
+        renderer.print(css(before)).await.unwrap();
+        let after = renderer.print(css(&plain)).await.unwrap();
+        assert!(after == alone, "{before}");
+    }
+    renderer.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn page_sizes() {
     let home = tempfile::tempdir().unwrap();
     let renderer = renderer(home.path());
