@@ -14,7 +14,7 @@ use docgenie_stages::author::{Author, AuthorConfig, OneOrMany};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = AuthorConfig::default();
-    let (mut seeds, mut out, mut templates) = (1..9, PathBuf::from("."), None);
+    let (mut seeds, mut out, mut templates) = (1..9, None, None);
     let mut args = env::args().skip(1);
     while let (Some(option), Some(value)) = (args.next(), args.next()) {
         match option.as_str() {
@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "--layout" => config.layout = Some(value),
             "--paper" => config.paper = value,
             "--templates" => templates = Some(PathBuf::from(value)),
-            "--out" => out = PathBuf::from(value),
+            "--out" => out = Some(PathBuf::from(value)),
             "--seed" => {
                 let (first, last) = value.split_once("..").unwrap_or((&value, &value));
                 seeds = first.parse()?..last.parse::<u64>()? + 1;
@@ -31,6 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             other => return Err(format!("unknown option `{other}`").into()),
         }
     }
+    let out = out.ok_or("say where with --out DIR")?;
     fs::create_dir_all(&out)?;
     let author = Author::new(&config, templates.as_ref())
         .map_err(|failure| format!("{:#?}", failure.problem))?;

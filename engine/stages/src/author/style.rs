@@ -40,6 +40,26 @@ pub(super) struct ScriptFonts {
     pub cased: bool,
 }
 
+#[cfg(test)]
+impl ScriptFonts {
+    /// All families it names.
+    pub(super) fn families(&self) -> impl Iterator<Item = &str> {
+        let paired = self
+            .pairings
+            .iter()
+            .flat_map(|pair| [&pair.heading, &pair.body]);
+        let named = paired.chain(&self.mono).chain(&self.hand);
+        named.map(String::as_str).chain(self.fallback_families())
+    }
+
+    /// The families every stack ends in.
+    pub(super) fn fallback_families(&self) -> impl Iterator<Item = &str> {
+        self.fallback
+            .split(',')
+            .filter_map(|family| family.strip_prefix('\'')?.strip_suffix('\''))
+    }
+}
+
 fn unity() -> f64 {
     1.0
 }
@@ -77,7 +97,7 @@ pub(super) struct Palette {
 
 impl Palette {
     /// The accent colour where it can be read on white, else the colour that goes with it.
-    fn accent_ink(&self) -> &str {
+    pub(super) fn accent_ink(&self) -> &str {
         if self.on_accent == "#ffffff" {
             &self.accent
         } else {

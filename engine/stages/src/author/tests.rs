@@ -1,6 +1,6 @@
 //! The embedded templates as a whole: every type in every language.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use docgenie_document::{Seed, truth::GroundTruth};
 
@@ -137,4 +137,126 @@ fn unknown_names_are_answered_with_the_nearest() {
         },
         "did you mean `band`?",
     );
+}
+
+/// The text of a page as it is shown.
+fn shown_text(author: &Author, seed: u64) -> String {
+    let html = author.page(Seed(seed)).unwrap().markup.clean();
+    let dom = scraper::Html::parse_document(&html);
+    let body = scraper::Selector::parse("body").unwrap();
+    dom.select(&body).flat_map(|body| body.text()).collect()
+}
+
+/// The characters of every installed font, by family.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "asks what the machine has installed"
+)]
+fn installed_fonts() -> BTreeMap<String, BTreeSet<u32>> {
+    use skrifa::MetadataProvider;
+    let list = std::process::Command::new("fc-list")
+        .args(["--format", "%{family}\t%{file}\t%{index}\n"])
+        .output()
+        .unwrap();
+    let mut fonts: BTreeMap<String, BTreeSet<u32>> = BTreeMap::new();
+    for line in String::from_utf8(list.stdout).unwrap().lines() {
+        let [families, file, index] = line.split('\t').collect::<Vec<_>>()[..] else {
+            panic!("unexpected line `{line}`");
+        };
+        let bytes = std::fs::read(file).unwrap();
+        // The upper half of an index names an instance of a variable font.
+        let index = index.parse::<u32>().unwrap() & 0xffff;
+        let Ok(font) = skrifa::FontRef::from_index(&bytes, index) else {
+            continue;
+        };
+        let characters: BTreeSet<u32> = font.charmap().mappings().map(|(code, _)| code).collect();
+        for family in families.split(',') {
+            fonts
+                .entry(family.to_owned())
+                .or_default()
+                .extend(&characters);
+        }
+    }
+    fonts
+}
+
+/// No tofu: whatever a language writes, a font of its stacks has the glyphs.
+#[test]
+fn every_character_has_a_glyph() {
+    let set = TemplateSet::load(None).unwrap();
+    let installed = installed_fonts();
+    let mut faults = BTreeSet::new();
+    for language in &set.languages {
+        let fonts = &set.styles.fonts[&language.script];
+        for family in fonts.families() {
+            if !installed.contains_key(family) {
+                faults.insert(format!("{}: no font `{family}`", language.script));
+            }
+        }
+        let covered: BTreeSet<u32> = fonts
+            .fallback_families()
+            .filter_map(|family| installed.get(family))
+            .flatten()
+            .copied()
+            .collect();
+        for (id, _) in set
+            .types
+            .iter()
+            .filter(|(_, kind)| kind.texts.contains_key(&language.code))
+        {
+            let author = author(id, &language.code);
+            let texts: String = (0..12).map(|seed| shown_text(&author, seed)).collect();
+            let bare = texts
+                .chars()
+                .filter(|c| !c.is_whitespace() && !covered.contains(&u32::from(*c)));
+            faults.extend(bare.map(|c| format!("{} in {id}: no glyph for {c:?}", language.name)));
+        }
+    }
+    assert!(faults.is_empty(), "{faults:#?}");
+}
+
+/// Text stands out from its ground.
+#[test]
+fn colours_of_text_have_contrast() {
+    let luminance = |colour: &str| {
+        let channel = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.04045 {
+                value / 12.92
+            } else {
+                ((value + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        0.2126 * channel(1) + 0.7152 * channel(3) + 0.0722 * channel(5)
+    };
+    let check = |text: &str, ground: &str| {
+        let (a, b) = (luminance(text), luminance(ground));
+        let ratio = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+        assert!(ratio >= 4.5, "{text} on {ground}: {ratio:.2}");
+    };
+    for palette in &TemplateSet::load(None).unwrap().styles.palettes {
+        check(&palette.on_accent, &palette.accent);
+        check(palette.accent_ink(), "#ffffff");
+        check(palette.accent_ink(), &palette.tint);
+        check(&palette.ink, &palette.tint);
+        check(&palette.muted, &palette.tint);
+    }
+}
+
+#[test]
+fn sums_of_a_receipt_agree() {
+    for language in ["German", "English"] {
+        let author = author("receipt", language);
+        for seed in 0..200 {
+            let truth = truth(&author, seed);
+            let (total, lines) = (cents(&truth, "total")[0], cents(&truth, "line_total"));
+            let tax: i64 = cents(&truth, "tax_amount").iter().sum();
+            // Where prices exclude it, tax comes on top.
+            let lines: i64 = lines.iter().sum();
+            assert!(lines == total || lines + tax == total, "seed {seed}");
+            let given: i64 = cents(&truth, "cash_given").iter().sum();
+            let change: i64 = cents(&truth, "change").iter().sum();
+            assert!(given == 0 || given - change == total, "seed {seed}");
+        }
+    }
 }
