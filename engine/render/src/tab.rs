@@ -112,6 +112,9 @@ impl Tab {
         let mut pdf = decoded.map_err(|error| RenderError::Refused {
             reason: error.to_string(),
         })?;
+        for [width, height] in page_sizes(&pdf) {
+            check_size(width, height)?;
+        }
         forget_dates(&mut pdf);
         Ok(pdf)
     }
@@ -147,13 +150,7 @@ impl Tab {
         };
         // A fraction of a pixel too little would make a second page.
         let (width, height) = (width.ceil().max(1.0), height.ceil().max(1.0));
-        if width.max(height) * POINTS_PER_PIXEL > LARGEST_SIDE {
-            return Err(RenderError::TooLarge {
-                width: width * POINTS_PER_PIXEL,
-                height: height * POINTS_PER_PIXEL,
-                limit: LARGEST_SIDE,
-            });
-        }
+        check_size(width * POINTS_PER_PIXEL, height * POINTS_PER_PIXEL)?;
         Ok(format!(
             "<style>@page {{ size: {width}px {height}px !important; margin: 0 !important }}</style>"
         ))
@@ -192,6 +189,33 @@ fn refused(error: CdpError) -> RenderError {
             RenderError::Died
         }
     }
+}
+
+fn check_size(width: f64, height: f64) -> Result<(), RenderError> {
+    if width.max(height) <= LARGEST_SIDE {
+        return Ok(());
+    }
+    Err(RenderError::TooLarge {
+        width,
+        height,
+        limit: LARGEST_SIDE,
+    })
+}
+
+/// The widths and heights of a PDF's pages in points, as the browser writes them:
+/// `/MediaBox [0 0 width height]`.
+fn page_sizes(pdf: &[u8]) -> impl Iterator<Item = [f64; 2]> {
+    let key = b"/MediaBox [0 0 ";
+    let found = pdf.windows(key.len()).enumerate();
+    let found = found.filter(move |(_, window)| window == key);
+    found.filter_map(|(at, window)| {
+        let sides = pdf[at + window.len()..]
+            .split(|byte| *byte == b']')
+            .next()?;
+        let sides = std::str::from_utf8(sides).ok()?;
+        let (width, height) = sides.split_once(' ')?;
+        Some([width.parse().ok()?, height.parse().ok()?])
+    })
 }
 
 /// Overwrites the two dates in a PDF's information dictionary, which is the first object in it.

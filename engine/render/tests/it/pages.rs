@@ -147,15 +147,19 @@ async fn pages_that_cannot_be_printed() {
     let renderer = renderer(home.path());
     let empty = renderer.print(css(" \n ")).await;
     assert!(matches!(empty, Err(RenderError::Empty)), "{empty:?}");
-    let tower = HtmlPage {
-        html: "<div style='height: 99999px'>",
-        size: PageSize::Content,
-    };
-    let too_large = renderer.print(tower).await;
-    assert!(
-        matches!(too_large, Err(RenderError::TooLarge { .. })),
-        "{too_large:?}"
-    );
+    for (html, size) in [
+        ("<div style='height: 99999px'>", PageSize::Content),
+        (
+            "<style>@page { size: 10000cm 1cm }</style>text",
+            PageSize::Css,
+        ),
+    ] {
+        let failed = renderer.print(HtmlPage { html, size }).await;
+        assert!(
+            matches!(failed, Err(RenderError::TooLarge { .. })),
+            "{html}: {failed:?}"
+        );
+    }
     renderer
         .print(css("<p>the next one is not affected"))
         .await
