@@ -82,11 +82,12 @@ fn damage_to_any_one_file_loses_nothing() {
         let home = copy(if from_clean { &clean } else { &unclean }.path());
         let what = format!("round {round}: {}", damage(home.path(), &mut chance));
         let (jobs, recovery) = contents(home.path());
-        assert_eq!(recovery.lost, [], "{what}");
         noticed += u32::from(recovery.rebuilt.is_some() || !recovery.repaired.is_empty());
         if from_clean {
             assert!(jobs == expected, "{what}: something is not as it was");
+            assert_eq!(recovery.lost, [], "{what}");
         } else {
+            // What was under way at the kill may be in the journal alone, and go with it.
             acknowledged.verify(&jobs, &what);
         }
         // What was repaired is whole.
