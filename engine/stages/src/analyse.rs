@@ -40,7 +40,7 @@ impl StageConfig for Analyse {
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Counts what the run made and measures how diverse it is.";
     const DOCUMENTATION: &'static str = "\
-The figures are one JSON object, which the stage `package` writes as `analysis/analysis.json`: \
+The figures are one JSON object, which the stage `package` writes as `analysis/dataset.json`: \
 documents (asked for, valid, failed by error code), pages, words, fields, questions, entities, \
 regions by label, languages, document types, the outcome of `verify`, and the character error rate \
 of OCR (mean, and median to a thousandth). A document is valid if it is in the dataset and, where \

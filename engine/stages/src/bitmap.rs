@@ -4,7 +4,9 @@ use std::io::Cursor;
 
 use docgenie_document::Code;
 use docgenie_runtime::stage::StageFailure;
-use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
+use png::{
+    BitDepth, ColorType, Decoder, DeflateCompression, Encoder, Filter, Limits, Transformations,
+};
 
 /// A page image that cannot be encoded or decoded.
 pub const BAD_IMAGE: Code = Code::new("DG0452");
@@ -91,7 +93,11 @@ impl From<BitmapError> for StageFailure {
 }
 
 impl Bitmap {
-    /// The PNG of it. Encoding is tuned for pages: large even areas, small files, little time.
+    /// The PNG of it.
+    ///
+    /// Pages are large even areas with sharp edges. Without filters the fastest level of deflate
+    /// takes no longer on them than an encoder made for speed, and the files are less than half as
+    /// large.
     ///
     /// # Errors
     /// When width or height is 0.
@@ -100,7 +106,8 @@ impl Bitmap {
         let mut encoder = Encoder::new(&mut png, self.width, self.height);
         encoder.set_color(self.channels.png());
         encoder.set_depth(BitDepth::Eight);
-        encoder.set_compression(Compression::Fastest);
+        encoder.set_deflate_compression(DeflateCompression::Level(1));
+        encoder.set_filter(Filter::NoFilter);
         let written = encoder.write_header().and_then(|mut writer| {
             writer.write_image_data(&self.data)?;
             writer.finish()

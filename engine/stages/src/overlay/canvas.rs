@@ -16,6 +16,17 @@ pub(super) struct PixelRect {
     pub(super) y1: i64,
 }
 
+impl PixelRect {
+    pub(super) const fn new(x0: i64, y0: i64, x1: i64, y1: i64) -> Self {
+        Self { x0, y0, x1, y1 }
+    }
+
+    /// With this many pixels more on each side.
+    const fn grown(self, by: i64) -> Self {
+        Self::new(self.x0 - by, self.y0 - by, self.x1 + by, self.y1 + by)
+    }
+}
+
 /// An image to draw on. What would fall outside is left out.
 pub(super) struct Canvas(Bitmap);
 
@@ -52,25 +63,25 @@ impl Canvas {
         });
     }
 
-    /// A frame of this width just inside the rectangle.
+    /// A frame of this width around the rectangle, so that no ink in it is hidden.
     pub(super) fn outline(&mut self, rect: PixelRect, colour: Colour, width: i64) {
-        let PixelRect { x0, y0, x1, y1 } = rect;
+        let outer = rect.grown(width);
         let sides = [
             PixelRect {
-                y1: y0 + width,
-                ..rect
+                y1: rect.y0,
+                ..outer
             },
             PixelRect {
-                y0: y1 - width,
-                ..rect
+                y0: rect.y1,
+                ..outer
             },
             PixelRect {
-                x1: x0 + width,
-                ..rect
+                x1: rect.x0,
+                ..outer
             },
             PixelRect {
-                x0: x1 - width,
-                ..rect
+                x0: rect.x1,
+                ..outer
             },
         ];
         for side in sides {
@@ -78,35 +89,19 @@ impl Canvas {
         }
     }
 
-    /// A dashed frame one pixel wide just inside the rectangle.
+    /// A dashed frame one pixel wide around the rectangle.
     pub(super) fn dashes(&mut self, rect: PixelRect, colour: Colour) {
-        let PixelRect { x0, y0, x1, y1 } = rect;
+        let PixelRect { x0, y0, x1, y1 } = rect.grown(1);
         for x in (x0..x1).step_by(2 * DASH as usize) {
             let end = (x + DASH).min(x1);
             for y in [y0, y1 - 1] {
-                self.fill(
-                    PixelRect {
-                        x0: x,
-                        y0: y,
-                        x1: end,
-                        y1: y + 1,
-                    },
-                    colour,
-                );
+                self.fill(PixelRect::new(x, y, end, y + 1), colour);
             }
         }
         for y in (y0..y1).step_by(2 * DASH as usize) {
             let end = (y + DASH).min(y1);
             for x in [x0, x1 - 1] {
-                self.fill(
-                    PixelRect {
-                        x0: x,
-                        y0: y,
-                        x1: x + 1,
-                        y1: end,
-                    },
-                    colour,
-                );
+                self.fill(PixelRect::new(x, y, x + 1, end), colour);
             }
         }
     }
@@ -168,15 +163,7 @@ impl Canvas {
             for (bits, top) in rows.iter().zip(y..) {
                 for (bit, x) in (0..LETTER).zip(left..) {
                     if bits >> bit & 1 == 1 {
-                        self.fill(
-                            PixelRect {
-                                x0: x,
-                                y0: top,
-                                x1: x + 1,
-                                y1: top + 1,
-                            },
-                            colour,
-                        );
+                        self.fill(PixelRect::new(x, top, x + 1, top + 1), colour);
                     }
                 }
             }
