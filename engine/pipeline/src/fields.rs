@@ -26,6 +26,12 @@ pub(crate) struct Key {
     pub(crate) example: &'static str,
 }
 
+/// Pipelines and parameters both have one.
+pub(crate) const DESCRIPTION: Key = Key {
+    name: "description",
+    expected: "a string",
+    example: "description = \"Invoices with scans\"",
+};
 /// The entries of a table that the grammar knows. Unknown keys are reported; one that is only
 /// misspelt is then read as what it means, so that no second fault follows from it.
 pub(crate) struct Fields<'a> {

@@ -7,9 +7,8 @@ use serde_json::{Number, Value};
 
 use crate::{
     diagnostic::Report,
-    fields::{Fields, Key, MISSING_KEY},
+    fields::{DESCRIPTION, Fields, Key, MISSING_KEY},
     node::{Entry, Kind, Node, Table, type_of},
-    pipeline::DESCRIPTION,
     source::Span,
     wording::{did_you_mean, join, meant, one_of},
 };

@@ -14,18 +14,18 @@ pub(crate) const NOT_UTF8: Code = Code::new("DG0001");
 
 /// A file's text and the path it is shown by.
 #[derive(Debug)]
-pub struct Source {
+pub(crate) struct Source {
     path: String,
     text: String,
 }
 
 /// A place in a text as people count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
+pub(crate) struct Position {
     /// Line, from 1.
-    pub line: usize,
+    pub(crate) line: usize,
     /// Column in characters, from 1.
-    pub column: usize,
+    pub(crate) column: usize,
 }
 
 impl fmt::Display for Position {
@@ -36,8 +36,7 @@ impl fmt::Display for Position {
 
 impl Source {
     /// The text of the file shown as `path`, without the byte order mark some editors put first.
-    #[must_use]
-    pub fn new(path: &str, text: &str) -> Self {
+    pub(crate) fn new(path: &str, text: &str) -> Self {
         Self {
             path: path.to_owned(),
             text: text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
@@ -45,20 +44,17 @@ impl Source {
     }
 
     /// The path as it is shown.
-    #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// The text.
-    #[must_use]
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 
     /// The place of a byte; a byte behind the end or inside a character counts as the place before.
-    #[must_use]
-    pub fn position(&self, byte: usize) -> Position {
+    pub(crate) fn position(&self, byte: usize) -> Position {
         let before = &self.text[..self.text.floor_char_boundary(byte)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Position {
@@ -68,8 +64,7 @@ impl Source {
     }
 
     /// `path:line:column` of a byte.
-    #[must_use]
-    pub fn location(&self, byte: usize) -> String {
+    pub(crate) fn location(&self, byte: usize) -> String {
         format!("{}:{}", self.path, self.position(byte))
     }
 }
