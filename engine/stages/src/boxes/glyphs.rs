@@ -127,8 +127,10 @@ impl<'a> Reader<'a> {
 
     /// How far the font of a glyph reaches, from its font file.
     fn extent(&mut self, glyph: &Glyph<'_>) -> Extent {
-        let Glyph::Outline(outline) = glyph else {
-            return Extent::IDEOGRAPH;
+        let outline = match glyph {
+            Glyph::Outline(outline) => outline,
+            Glyph::Type3(_) if is_ideograph(glyph) => return Extent::IDEOGRAPH,
+            Glyph::Type3(_) => return Extent::USUAL,
         };
         let Some(font) = outline.font_data() else {
             return Extent::USUAL;
@@ -162,8 +164,9 @@ impl Extent {
         below: 0.25,
     };
 
-    /// Fonts that are drawings (Type 3). Chromium makes them of fonts with PostScript outlines,
-    /// which are mostly Chinese and Japanese; the em box fits these.
+    /// The em box, for Chinese and Japanese in fonts that are drawings (Type 3). Chromium makes
+    /// such fonts of those with PostScript outlines; their height is lost, and poppler guesses it
+    /// from the width of a glyph.
     const IDEOGRAPH: Self = Self {
         above: 0.88,
         below: 0.12,
@@ -318,6 +321,16 @@ fn cluster(
         above: extent.above * size,
         below: extent.below * size,
     })
+}
+
+/// Whether a glyph shows a character of the blocks from the CJK radicals on.
+fn is_ideograph(glyph: &Glyph<'_>) -> bool {
+    let first = match glyph.as_unicode() {
+        Some(BfString::Char(c)) => Some(c),
+        Some(BfString::String(text)) => text.chars().next(),
+        None => None,
+    };
+    first.is_some_and(|c| c >= '\u{2e80}' && !('\u{fb00}'..='\u{fb06}').contains(&c))
 }
 
 /// Text as people type it: without presentation forms and characters that show nothing.
