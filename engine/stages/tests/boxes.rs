@@ -158,6 +158,9 @@ fn latin_pages() -> Vec<String> {
             "<ol><li>first<li>second</ol><ul><li>dot</ul><p>H<sub>2</sub>O, <b>bo</b>ld-<i>it</i>al",
         ),
         latin("<p style='text-shadow: 1px 1px red'>Shadow text</p><pre>a1\tb2    c3</pre>"),
+        latin(
+            "<table style='border-spacing: 0'><tr><td style='padding: 0 .3em 0 0'>1<td>Brush</table>",
+        ),
         latin("<div style='display: flex; gap: 1em'>raw text <b>bold</b> more</div>"),
         latin(&format!(
             "<table><thead><tr><th>No.<th>Text<th>Sum</thead>{rows}</table>"

@@ -82,13 +82,13 @@ impl Draft {
     }
 
     /// Whether the next cluster that is painted, with no blank before it, belongs to this word.
-    /// `blanks` tells whether the page writes its blanks, so that wide gaps are letter spacing.
-    fn takes(&self, next: &Cluster, blanks: bool) -> bool {
+    /// `then` is the one after it; `blanks` tells whether the page writes its blanks, so that wide
+    /// gaps without one are letter spacing.
+    fn takes(&self, next: &Cluster, then: Option<&Cluster>, blanks: bool) -> bool {
         let Some(last) = self.clusters.last() else {
             return false;
         };
         let size = last.size.max(next.size);
-        let same_chunk = last.chunk.is_some() && last.chunk == next.chunk;
         // Marks above and below letters have baselines of their own.
         let mark = next.text.chars().all(|c| bidi_class(c) == BidiClass::NSM);
         let tolerance = if mark {
@@ -100,17 +100,22 @@ impl Draft {
             return false;
         }
         let after = next.start - self.end;
-        let even = self
-            .gap
-            .is_none_or(|gap| (after - gap).abs() < WORD_GAP * size);
-        let spacing = if (same_chunk || blanks) && even {
+        let even = |gap: f64| (after - gap).abs() < WORD_GAP * size;
+        // A single letter tells nothing yet: the gap after the next one decides.
+        let ahead = then.map(|then| then.start - next.end);
+        let spaced_evenly = match (last.chunk, next.chunk) {
+            (Some(one), Some(other)) => one == other && self.gap.is_none_or(even),
+            (None, None) => blanks && self.gap.or(ahead).is_some_and(even),
+            _ => false,
+        };
+        let most = if spaced_evenly {
             LETTER_SPACING
         } else {
             WORD_GAP
         };
         let near = |distance: f64, most: f64| (-OVERLAP * size..most * size).contains(&distance);
         // Some programs write right-to-left text in logical order.
-        near(after, spacing)
+        near(after, most)
             || direction(&next.text) == Some(Direction::Right)
                 && near(self.start - next.end, WORD_GAP)
     }
@@ -168,13 +173,15 @@ pub(super) fn words<'t>(
     let blanks = clusters.iter().filter(|cluster| blank(cluster)).count() * 20 > clusters.len();
     let mut drafts: Vec<Draft> = Vec::new();
     let mut ended = true;
-    for cluster in clusters {
+    let mut rest = clusters.into_iter().peekable();
+    while let Some(cluster) = rest.next() {
         if blank(&cluster) {
             ended = true;
             continue;
         }
+        let then = rest.peek();
         match drafts.last_mut() {
-            Some(draft) if !ended && draft.takes(&cluster, blanks) => draft.push(cluster),
+            Some(draft) if !ended && draft.takes(&cluster, then, blanks) => draft.push(cluster),
             _ => drafts.push(Draft::new(cluster)),
         }
         ended = false;
