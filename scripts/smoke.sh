@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the binary as a user would: a small pipeline from nothing, once more with other concurrency,
-# and once more from what is remembered. All three datasets must be the same, byte for byte.
+# and once more from what is remembered. All three datasets must be the same, byte for byte, and
+# read as their users read them.
 set -euo pipefail
 engine=$(realpath "$1")
 cd "$(dirname "$0")/.."
@@ -19,3 +20,4 @@ run second together --jobs 4
 diff -r "$work/alone" "$work/together"
 run second remembered
 diff -r "$work/alone" "$work/remembered"
+target/venv/bin/python tests/python/read_dataset.py "$work/alone"

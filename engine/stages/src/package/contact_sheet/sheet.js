@@ -80,10 +80,10 @@ const docgenie = (() => {
     return svg;
   }
 
-  function pageView(entry, page) {
+  function pageView(entry, page, loading) {
     const [width, height] = entry.pages[page];
     const alt = `Page ${page + 1} of ${entry.id}`;
-    const image = make("img", { src: imagePath(entry, page), loading: "lazy", decoding: "async", alt, width, height });
+    const image = make("img", { src: imagePath(entry, page), loading, alt, width, height });
     const view = make("div", { class: "page", style: `aspect-ratio: ${width} / ${height}` }, image);
     view.append(overlay(entry, page));
     // The boxes are drawn anew without loading the image again.
@@ -99,7 +99,7 @@ const docgenie = (() => {
   }
 
   function card(entry) {
-    const button = make("button", { class: "card", type: "button" }, pageView(entry, 0));
+    const button = make("button", { class: "card", type: "button" }, pageView(entry, 0, "lazy"));
     button.append(make("span", { class: "caption" }, make("b", {}, entry.id), ...tags(entry)));
     button.onclick = () => view(found.indexOf(entry), 0);
     return make("li", {}, button);
@@ -192,7 +192,7 @@ const docgenie = (() => {
     };
     byId("pages").replaceChildren(...(entry.pages.length > 1 ? entry.pages.map(button) : []));
     const stage = byId("stage");
-    stage.replaceChildren(pageView(entry, open.page));
+    stage.replaceChildren(pageView(entry, open.page, "eager"));
     stage.scrollTo(0, 0);
     lists(entry, open.page);
     if (!byId("viewer").open) byId("viewer").showModal();
