@@ -335,6 +335,21 @@ fn values_are_found_where_they_stand() {
 }
 
 #[test]
+fn a_word_broken_over_lines_is_a_word_on_each() {
+    let found = locate_one(latin(
+        "<ol><li style='width: 8em; overflow-wrap: anywhere'>a <b data-field=key>ABCDEFGHIJKLMNOPQRST</b>",
+    ));
+    assert_eq!(lines(&found)[0], "1. a");
+    let truth = found.truth.as_ref().unwrap();
+    let [place] = &truth.fields[0].places[..] else {
+        panic!("{truth:?}");
+    };
+    assert!(place.words.len() > 1 && place.rect.height() > 20.0);
+    let pieces = text(&found.words, &place.words).replace(' ', "");
+    assert_eq!(pieces, truth.fields[0].value);
+}
+
+#[test]
 fn tables_go_over_pages_with_their_cells() {
     let rows: String = (1..70).map(|i| format!("<tr><td>{i}<td>x<td>y")).collect();
     let found = locate_one(latin(&format!(

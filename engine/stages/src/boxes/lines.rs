@@ -34,9 +34,7 @@ type Position = (u32, bool, u32, i8);
 
 fn by_markup(words: Vec<Draft>, chunks: &[Chunk]) -> Vec<Block> {
     let block = |chunk: u32| chunks.get(chunk as usize).map_or(0, |chunk| chunk.block);
-    let positions: Vec<Position> = (0..words.len())
-        .map(|i| position(&words, i, block))
-        .collect();
+    let positions = positions(&words, block);
     let mut placed: Vec<(Position, Draft)> = positions.into_iter().zip(words).collect();
     // The sort is stable: pieces of one chunk stay in the order of painting.
     placed.sort_by_key(|(position, _)| *position);
@@ -65,16 +63,38 @@ fn by_markup(words: Vec<Draft>, chunks: &[Chunk]) -> Vec<Block> {
     blocks
 }
 
-/// The position of the word at `i`. Text that the browser adds (list markers, counters, generated
-/// content) has no chunk: it stands with the word beside it that is painted next or was before.
-fn position(words: &[Draft], i: usize, block: impl Fn(u32) -> u32) -> Position {
-    let word = &words[i];
+fn positions(words: &[Draft], block: impl Fn(u32) -> u32) -> Vec<Position> {
+    let marked = |word: &&Draft| word.chunk().is_some();
+    let mut ahead = Vec::with_capacity(words.len());
+    let mut next = None;
+    for word in words.iter().rev() {
+        next = Some(word).filter(marked).or(next);
+        ahead.push(next);
+    }
+    let mut last = None;
+    let placed = words
+        .iter()
+        .zip(ahead.into_iter().rev())
+        .map(|(word, next)| {
+            let position = position(word, last, next, &block);
+            last = Some(word).filter(marked).or(last);
+            position
+        });
+    placed.collect()
+}
+
+/// The position of a word between the marked words painted before and after it. Text that the
+/// browser adds (list markers, counters, generated content) has no chunk: it stands with the one
+/// of them that is beside it.
+fn position(
+    word: &Draft,
+    last: Option<&Draft>,
+    next: Option<&Draft>,
+    block: impl Fn(u32) -> u32,
+) -> Position {
     if let Some(chunk) = word.chunk() {
         return (block(chunk), false, chunk, 0);
     }
-    let marked = |word: &Draft| word.chunk().is_some();
-    let next = words[i..].iter().find(|word| marked(word));
-    let last = words[..i].iter().rev().find(|word| marked(word));
     let beside = |other: &&Draft| follows(word, other);
     let chunk = |word: &Draft| word.chunk().unwrap_or_default();
     if let Some(next) = next.filter(beside) {
