@@ -223,7 +223,7 @@ async fn cancel_on_signal(cancel: CancellationToken) {
     }
 }
 
-fn runtime() -> Result<Runtime, Stop> {
+pub(crate) fn runtime() -> Result<Runtime, Stop> {
     let built = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();

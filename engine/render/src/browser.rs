@@ -56,10 +56,12 @@ impl Browser {
         })?;
         let connected = tokio::time::timeout(LAUNCH_LIMIT, connect(&child)).await;
         let Some((protocol, connection)) = connected.ok().flatten() else {
-            return Err(RenderError::NotReady {
-                program: executable.path.clone(),
-                said: child.stderr().trim().to_owned(),
-            });
+            let said = match child.stderr().trim() {
+                "" => "nothing".to_owned(),
+                said => said.to_owned(),
+            };
+            let program = executable.path.clone();
+            return Err(RenderError::NotReady { program, said });
         };
         let gone = CancellationToken::new();
         let running = Running {

@@ -3,10 +3,12 @@
 use std::{path::Path, time::Duration};
 
 use docgenie_guard::child::{self, Launch};
-use docgenie_render::Executable;
 use docgenie_stages::{author, ocr};
 
-use crate::report::{self, Status, Stop};
+use crate::{
+    report::{self, Status, Stop},
+    runner,
+};
 
 /// Less free space than this is worth a warning: a thousand pages with images take about as much.
 const ENOUGH_DISK: u64 = 2 << 30;
@@ -23,10 +25,11 @@ enum Finding {
 }
 
 pub(super) fn doctor(home: &Path) -> Result<Status, Stop> {
+    let runtime = runner::runtime()?;
     let findings = [
         ("state", state(home)),
         ("disk", disk(home)),
-        ("browser", browser()),
+        ("browser", runtime.block_on(browser(home))),
         ("fonts", fonts()),
         ("tesseract", tesseract()),
         ("models", Finding::Good("none needed yet".to_owned())),
@@ -79,13 +82,10 @@ fn disk(home: &Path) -> Finding {
     }
 }
 
-fn browser() -> Finding {
-    match Executable::find() {
+async fn browser(home: &Path) -> Finding {
+    match docgenie_render::probe(home).await {
         Ok(found) => Finding::Good(format!("{}  {}", found.version, found.path.display())),
-        Err(error) => Finding::Missing(
-            error.to_string(),
-            "apt-get install chromium-headless-shell".to_owned(),
-        ),
+        Err(error) => Finding::Missing(error.to_string(), error.hint()),
     }
 }
 
