@@ -21,6 +21,10 @@ impl PixelRect {
         Self { x0, y0, x1, y1 }
     }
 
+    const fn overlaps(&self, other: &Self) -> bool {
+        self.x0 < other.x1 && other.x0 < self.x1 && self.y0 < other.y1 && other.y0 < self.y1
+    }
+
     /// With this many pixels more on each side.
     const fn grown(self, by: i64) -> Self {
         Self::new(self.x0 - by, self.y0 - by, self.x1 + by, self.y1 + by)
@@ -28,7 +32,10 @@ impl PixelRect {
 }
 
 /// An image to draw on. What would fall outside is left out.
-pub(super) struct Canvas(Bitmap);
+pub(super) struct Canvas {
+    bitmap: Bitmap,
+    tags: Vec<PixelRect>,
+}
 
 const BLACK: Colour = [17, 24, 39];
 const WHITE: Colour = [255, 255, 255];
@@ -42,7 +49,10 @@ const DASH: i64 = 3;
 
 impl Canvas {
     pub(super) fn over(bitmap: Bitmap) -> Self {
-        Self(bitmap.into_rgb())
+        Self {
+            bitmap: bitmap.into_rgb(),
+            tags: Vec::new(),
+        }
     }
 
     pub(super) fn fill(&mut self, rect: PixelRect, colour: Colour) {
@@ -107,23 +117,23 @@ impl Canvas {
     }
 
     /// White letters on a coloured ground that stands on the point, or hangs from it at the top of
-    /// the image.
+    /// the image; to the right of earlier tags where they would cover each other.
     pub(super) fn tag(&mut self, x: i64, y: i64, text: &str, colour: Colour) {
-        let height = LETTER + 2 * PADDING;
+        let (width, height) = (text_width(text) + 2 * PADDING, LETTER + 2 * PADDING);
         let top = if y < height { y } else { y - height };
-        let ground = PixelRect {
-            x0: x,
-            y0: top,
-            x1: x + text_width(text) + 2 * PADDING,
-            y1: top + height,
-        };
+        let mut ground = PixelRect::new(x, top, x + width, top + height);
+        while let Some(earlier) = self.tags.iter().find(|tag| tag.overlaps(&ground)) {
+            ground.x0 = earlier.x1 + 1;
+            ground.x1 = ground.x0 + width;
+        }
         self.fill(ground, colour);
-        self.write(x + PADDING, top + PADDING, text, WHITE);
+        self.write(ground.x0 + PADDING, top + PADDING, text, WHITE);
+        self.tags.push(ground);
     }
 
     /// The image with a legend below it: a patch of colour and a name for each entry.
     pub(super) fn with_legend(mut self, entries: &[(&str, Colour)]) -> Bitmap {
-        let width = i64::from(self.0.width);
+        let width = i64::from(self.bitmap.width);
         let mut places = Vec::new();
         let (mut x, mut row) = (LETTER, 0);
         for (name, colour) in entries {
@@ -135,24 +145,20 @@ impl Canvas {
             x += needed;
         }
         if entries.is_empty() {
-            return self.0;
+            return self.bitmap;
         }
-        let top = i64::from(self.0.height);
-        self.0.height += ((row + 1) * LEGEND_ROW) as u32;
-        let bytes = self.0.width as usize * self.0.height as usize * Channels::Rgb.count();
-        self.0.data.resize(bytes, 243);
+        let top = i64::from(self.bitmap.height);
+        self.bitmap.height += ((row + 1) * LEGEND_ROW) as u32;
+        let bytes =
+            self.bitmap.width as usize * self.bitmap.height as usize * Channels::Rgb.count();
+        self.bitmap.data.resize(bytes, 243);
         for (x, row, name, colour) in places {
             let y = top + row * LEGEND_ROW + (LEGEND_ROW - LETTER) / 2;
-            let patch = PixelRect {
-                x0: x,
-                y0: y - 2,
-                x1: x + 2 * LETTER,
-                y1: y + LETTER + 2,
-            };
+            let patch = PixelRect::new(x, y - 2, x + 2 * LETTER, y + LETTER + 2);
             self.fill(patch, *colour);
             self.write(x + 3 * LETTER, y, name, BLACK);
         }
-        self.0
+        self.bitmap
     }
 
     fn write(&mut self, x: i64, y: i64, text: &str, colour: Colour) {
@@ -172,14 +178,20 @@ impl Canvas {
 
     fn change(&mut self, rect: PixelRect, mut change: impl FnMut(&mut [u8])) {
         let clamp = |value: i64, limit: u32| value.clamp(0, i64::from(limit)) as usize;
-        let (x0, x1) = (clamp(rect.x0, self.0.width), clamp(rect.x1, self.0.width));
-        let (y0, y1) = (clamp(rect.y0, self.0.height), clamp(rect.y1, self.0.height));
-        let (row, pixel) = (self.0.width as usize * 3, Channels::Rgb.count());
+        let (x0, x1) = (
+            clamp(rect.x0, self.bitmap.width),
+            clamp(rect.x1, self.bitmap.width),
+        );
+        let (y0, y1) = (
+            clamp(rect.y0, self.bitmap.height),
+            clamp(rect.y1, self.bitmap.height),
+        );
+        let (row, pixel) = (self.bitmap.width as usize * 3, Channels::Rgb.count());
         if x0 >= x1 {
             return;
         }
         for y in y0..y1 {
-            let span = &mut self.0.data[y * row + x0 * pixel..y * row + x1 * pixel];
+            let span = &mut self.bitmap.data[y * row + x0 * pixel..y * row + x1 * pixel];
             span.chunks_exact_mut(pixel).for_each(&mut change);
         }
     }

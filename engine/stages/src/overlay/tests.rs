@@ -174,3 +174,18 @@ fn a_box_over_the_edge_is_cut() {
     canvas.tag(1, 0, "é", [255; 3]);
     assert_eq!(canvas.with_legend(&[]).data, [1, 2, 3, 255, 255, 255]);
 }
+
+#[test]
+fn tags_do_not_cover_each_other() {
+    let (_, mut page) = drawn(&[]);
+    page.data.fill(255);
+    let mut canvas = Canvas::over(page);
+    let (red, blue) = ([200, 0, 0], [0, 0, 200]);
+    canvas.tag(10, 40, "a", red);
+    canvas.tag(14, 40, "b", blue);
+    let bitmap = canvas.with_legend(&[]);
+    let at = |x: usize, y: usize| &bitmap.data[(y * bitmap.width as usize + x) * 3..][..3];
+    // A tag is 12 pixels high and, with one letter, 12 wide.
+    assert_eq!((at(21, 39), at(22, 39)), (&red[..], &[255; 3][..]));
+    assert_eq!((at(23, 39), at(34, 28)), (&blue[..], &blue[..]));
+}
