@@ -47,6 +47,36 @@ fn every_type_renders_in_every_language() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
+/// A type says in every language what it says in English.
+#[test]
+fn texts_have_the_keys_of_english() {
+    fn keys(texts: &language::Texts) -> BTreeSet<String> {
+        let named = |kind: &'static str, key: &String| format!("{kind} {key}");
+        let labels = texts.labels.keys().map(|key| named("label", key));
+        let phrases = texts.phrases.keys().map(|key| named("phrase", key));
+        let questions = texts.questions.keys().map(|key| named("question", key));
+        let words = texts.words.keys().map(|key| named("words", key));
+        labels
+            .chain(phrases)
+            .chain(questions)
+            .chain(words)
+            .collect()
+    }
+    let mut missing = Vec::new();
+    for (id, kind) in &TemplateSet::load(None).unwrap().types {
+        let english = keys(&kind.texts["en"]);
+        for (code, texts) in &kind.texts {
+            let own = keys(texts);
+            missing.extend(
+                english
+                    .difference(&own)
+                    .map(|key| format!("{id} in {code}: {key}")),
+            );
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_page() {
     let (first, second) = (author("invoice", "German"), author("invoice", "de"));
@@ -259,4 +289,82 @@ fn sums_of_a_receipt_agree() {
             assert!(given == 0 || given - change == total, "seed {seed}");
         }
     }
+}
+
+/// An author of cards whose type, in a folder of the user's, has these two files.
+fn author_of_cards(
+    content: &str,
+    layout: &str,
+) -> (tempfile::TempDir, Result<Author, StageFailure>) {
+    let folder = tempfile::tempdir().unwrap();
+    let card = folder.path().join("types/card");
+    for (path, text) in [
+        ("type.toml", "aliases = [\"club card\"]\n"),
+        (
+            "texts/en.toml",
+            "[labels]\ntitle = \"Card\"\n[questions]\nnumber = \"Which number?\"\n",
+        ),
+        ("content.jinja", content),
+        ("layouts/plain.html", layout),
+    ] {
+        let path = card.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        docgenie_runtime::files::write_atomically(&path, text.as_bytes()).unwrap();
+    }
+    let config = AuthorConfig {
+        doc_type: OneOrMany::One("Club Card".to_owned()),
+        ..AuthorConfig::default()
+    };
+    let author = Author::new(&config, Some(&folder.path().to_owned()));
+    (folder, author)
+}
+
+#[test]
+fn a_folder_adds_a_type() {
+    let layout = "{% extends \"shared/page.html\" %}{% block page %}{{ label(\"title\") }} {{ field(\"number\", number) }}{% endblock %}";
+    let (_folder, author) = author_of_cards("{% set number = code(\"~###\") %}", layout);
+    let page = author.unwrap().page(Seed(1)).unwrap();
+    assert_eq!(
+        page.remark.as_deref(),
+        Some("document type `Club Card` taken as `card`")
+    );
+    let truth = page.markup.truth();
+    assert_eq!(truth.document_type, "card");
+    assert_eq!(truth.questions[0].answer, truth.fields[0].value);
+}
+
+#[test]
+fn a_template_that_fails_is_named_with_its_line() {
+    let check = |content: &str, layout: &str, expected: &str| {
+        let (_folder, author) = author_of_cards(content, layout);
+        let failure = author
+            .and_then(|author| author.page(Seed(1)).map(drop))
+            .unwrap_err();
+        let text = format!("{failure} {:?}", failure.problem.causes);
+        assert!(text.contains(expected), "{text}");
+    };
+    check(
+        "",
+        "\n\n{{ nonsense }}",
+        "layouts/plain.html:3: the template failed",
+    );
+    check(
+        "\n{{ label(\"nonsense\") }}",
+        "",
+        "content.jinja:2: the template failed",
+    );
+    check(
+        "",
+        "{{ label(\"nonsense\") }}",
+        "English has no label `nonsense`",
+    );
+    check(
+        "",
+        "\n{% if %}",
+        "layouts/plain.html:2: the template does not compile",
+    );
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    check("", endless, "ran out of fuel");
+    let unanswered = "{% set questions = [{\"question\": \"Q\", \"field\": \"none\"}] %}";
+    check(unanswered, "", "the mark-up of a `card` cannot be read");
 }
