@@ -15,12 +15,9 @@ use tracing_subscriber::EnvFilter;
 
 use crate::args::Arguments;
 
-/// Tesseract's OpenMP threads cost three times the CPU and are slower. Its runtime reads the limit
-/// when the program is loaded, so it has to be in the environment before.
-const OPENMP_LIMIT: (&str, &str) = ("OMP_THREAD_LIMIT", "1");
-
 fn main() -> ExitCode {
-    if let Err(error) = docgenie_guard::restart::with_environment(OPENMP_LIMIT) {
+    if let Err(error) = docgenie_guard::restart::with_environment(docgenie_stages::ocr::ENVIRONMENT)
+    {
         report::talk(&format!("warning: recognition will be slow: {error}"));
     }
     let arguments = Arguments::parse();
