@@ -7,4 +7,14 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod dataset;
+mod pages;
+mod program;
 mod tidy;
+
+use std::path::Path;
+
+/// The repository.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}

@@ -3,10 +3,15 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use serde_json::Value;
+
+use crate::{
+    program::{output, program},
+    root,
+};
 
 /// Which of our crates a crate may depend on, names without `docgenie-`. Dependencies point one
 /// way: a line that is not here is a decision about the architecture, not a detail.
@@ -187,10 +192,6 @@ fn none(faults: &[String]) {
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
 }
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
-}
-
 /// A crate's name without the prefix that all of ours have.
 fn room(name: &str) -> Option<&str> {
     name.strip_prefix("docgenie-")
@@ -228,16 +229,9 @@ fn files(ending: &str) -> Vec<(String, String)> {
 }
 
 /// `cargo metadata` of the workspace without its dependencies.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "cargo is not a child of the engine"
-)]
 fn metadata() -> Value {
-    let output = std::process::Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
-        .current_dir(root())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let mut cargo = program(env!("CARGO"));
+    let printed =
+        output(cargo.args(["metadata", "--no-deps", "--format-version", "1", "--locked"]));
+    serde_json::from_str(&printed).unwrap()
 }
