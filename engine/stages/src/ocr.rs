@@ -15,8 +15,8 @@ use docgenie_document::{
     truth::GroundTruth,
 };
 use docgenie_runtime::stage::{
-    Built, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig, StageEnv,
-    StageFailure, blocking,
+    BAD_OPTIONS, Built, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig,
+    StageEnv, StageFailure, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -110,6 +110,12 @@ impl Languages {
         self.names().iter().any(|name| name == AUTO)
     }
 
+    /// The languages it names itself.
+    fn named(&self) -> Result<BTreeSet<Language>, OcrError> {
+        let names = self.names().iter().filter(|name| *name != AUTO);
+        names.map(|name| Language::named(name)).collect()
+    }
+
     /// The data to read a document in `document_language` with.
     fn resolve(&self, document_language: &str) -> Result<Vec<Language>, OcrError> {
         let names = self.names().iter().map(|name| match name.as_str() {
@@ -166,11 +172,16 @@ language comes in a package of its own, such as `tesseract-ocr-deu`.
             tracing::warn!("reading takes three times as long where {name} is not {value}");
         }
         let data = Tessdata::find()?;
-        let used = if self.languages.has_auto() {
-            data.installed().iter().cloned().collect()
-        } else {
-            BTreeSet::from_iter(self.languages.resolve(FALLBACK)?)
-        };
+        let mut used = self.languages.named()?;
+        if self.languages.has_auto() {
+            used.extend(data.installed().iter().cloned());
+        }
+        if used.is_empty() {
+            return Err(
+                StageFailure::new(BAD_OPTIONS, "`languages` names no language")
+                    .hint("name one, or `auto` for the language of the ground truth"),
+            );
+        }
         let version = engine::version();
         let digests = used.iter().map(|language| {
             let digest = data.digest(language)?;

@@ -225,3 +225,43 @@ fn no_data_at_all_says_where_it_was_looked_for() {
     assert!(error.to_string().contains("/no/such/folder"));
     assert!(error.hint().contains("tesseract-ocr-eng"));
 }
+
+/// The stage made from these options: its identity, or the code of what is wrong with them.
+fn built(languages: &[&str]) -> Result<String, String> {
+    let options = Ocr {
+        languages: Languages::Several(languages.iter().map(|&name| name.into()).collect()),
+        ..Ocr::default()
+    };
+    let env = StageEnv {
+        home: std::path::PathBuf::new(),
+        pipeline_dir: std::path::PathBuf::new(),
+        inputs: Vec::new(),
+        jobs: 1,
+    };
+    match options.build(&env) {
+        Ok(Built::Document(stage)) => Ok(stage.identity()),
+        Ok(Built::Dataset(_)) => panic!("it works on documents"),
+        Err(failure) => Err(failure.problem.code),
+    }
+}
+
+#[test]
+fn languages_are_checked_before_the_first_page() {
+    for (languages, expected) in [
+        (&[][..], BAD_OPTIONS),
+        (&["Klingon"], UNKNOWN_LANGUAGE),
+        (&["auto", "Klingon"], UNKNOWN_LANGUAGE),
+        (&["auto", "tlh"], MISSING_LANGUAGE),
+        (&["eng", "tlh"], MISSING_LANGUAGE),
+    ] {
+        assert_eq!(
+            built(languages).unwrap_err(),
+            expected.as_str(),
+            "{languages:?}"
+        );
+    }
+    let english = built(&["English"]).unwrap();
+    assert!(english.starts_with(&format!("tesseract {} eng:", engine::version())));
+    assert_eq!(built(&["en", "eng"]), Ok(english.clone()));
+    assert_ne!(built(&["auto"]), Ok(english));
+}
