@@ -10,6 +10,7 @@ mod fonts;
 mod functions;
 mod language;
 mod locale;
+mod parties;
 mod set;
 mod style;
 mod sums;

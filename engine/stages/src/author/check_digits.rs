@@ -116,81 +116,67 @@ pub(super) fn is_iban(text: &str) -> bool {
 
 /// A company's tax number of a scheme; `None` for an unknown one.
 pub(super) fn tax_id(scheme: &str, dice: &mut Dice) -> Option<String> {
-    // Some weighted sums leave a remainder that no digit can stand for: then draw again.
-    (0..64)
-        .find_map(|_| draw_tax_id(scheme, dice))
-        .filter(|id| !id.is_empty())
+    let pattern = tax_id_pattern(scheme)?;
+    // Some sums leave a remainder that no digit can stand for: then draw again.
+    (0..64).find_map(|_| complete_tax_id(scheme, &dice.fill(pattern)))
 }
 
-/// An empty text for an unknown scheme, `None` where the draw has no valid check digit.
-fn draw_tax_id(scheme: &str, dice: &mut Dice) -> Option<String> {
+/// The digits of a tax number that are free to draw.
+fn tax_id_pattern(scheme: &str) -> Option<&'static str> {
+    Some(match scheme {
+        "de-vat" | "ch-vat" | "fr-vat" | "nl-vat" => "~#######",
+        "at-vat" | "es-vat" => "#######",
+        "be-vat" => "0~######",
+        "gb-vat" => "~######",
+        "it-vat" => "0#######0#",
+        "pt-vat" => "5#######",
+        "pl-vat" | "tr-vkn" => "~########",
+        "ru-inn" => "77~######",
+        "in-gstin" => "2#@@@C@####@1Z",
+        "cn-uscc" => "9131010##########",
+        "jp-invoice" => "~###########",
+        "ae-trn" => "100#########003",
+        "sa-vat" => "3#############3",
+        "eg-tax" => "~##-###-###",
+        "us-ein" => "9#-#######",
+        "mx-rfc" => "@@@##01~#@#",
+        "br-cnpj" => "~#######0001",
+        _ => return None,
+    })
+}
+
+/// The number with its check digits, as it is written; `None` where it can have none.
+fn complete_tax_id(scheme: &str, body: &str) -> Option<String> {
     let below_ten = |digit: u32| (digit < 10).then_some(digit);
     Some(match scheme {
-        "de-vat" => {
-            let body = dice.fill("~#######");
-            format!("DE{body}{}", mod_11_10(&body))
-        }
-        "at-vat" => {
-            let body = dice.fill("#######");
-            let sum: u32 = values(&body)
-                .enumerate()
-                .map(|(position, digit)| {
-                    if position % 2 == 1 {
-                        digit * 2 / 10 + digit * 2 % 10
-                    } else {
-                        digit
-                    }
-                })
-                .sum();
-            format!("ATU{body}{}", (106 - sum) % 10)
-        }
+        "de-vat" => format!("DE{body}{}", mod_11_10(body)),
+        "at-vat" => format!("ATU{body}{}", (96 - cross_sum(body, 1)) % 10),
         "ch-vat" => {
-            let body = dice.fill("~#######");
-            let check = below_ten((11 - weighted(&body, &[5, 4, 3, 2, 7, 6, 5, 4]) % 11) % 11)?;
-            let full = format!("{body}{check}");
+            let sum = weighted(body, &[5, 4, 3, 2, 7, 6, 5, 4]);
+            let full = format!("{body}{}", below_ten((11 - sum % 11) % 11)?);
             format!("CHE-{}.{}.{}", &full[..3], &full[3..6], &full[6..])
         }
         "fr-vat" => {
-            let siren = dice.fill("~#######");
-            let siren = format!("{siren}{}", luhn(&siren));
+            let siren = format!("{body}{}", luhn(body));
             format!("FR{:02}{siren}", (12 + 3 * mod_97(&siren)) % 97)
         }
-        "be-vat" => {
-            let body = dice.fill("0~######");
-            format!("BE{body}{:02}", 97 - mod_97(&body))
-        }
+        "be-vat" => format!("BE{body}{:02}", 97 - mod_97(body)),
         "gb-vat" => {
-            let body = dice.fill("~######");
-            let check = 97 - weighted(&body, &[8, 7, 6, 5, 4, 3, 2]) % 97;
+            let check = 97 - weighted(body, &[8, 7, 6, 5, 4, 3, 2]) % 97;
             format!("GB {} {} {check:02}", &body[..3], &body[3..])
         }
-        "es-vat" => {
-            let body = dice.fill("#######");
-            let odd = |digit: u32| digit * 2 / 10 + digit * 2 % 10;
-            let sum: u32 = values(&body)
-                .enumerate()
-                .map(|(position, digit)| if position % 2 == 0 { odd(digit) } else { digit })
-                .sum();
-            format!("B{body}{}", (10 - sum % 10) % 10)
-        }
-        "it-vat" => {
-            let body = dice.fill("0#######0##");
-            let body = &body[..10];
-            format!("IT{body}{}", luhn(body))
-        }
+        "es-vat" => format!("B{body}{}", (10 - cross_sum(body, 0) % 10) % 10),
+        "it-vat" => format!("IT{body}{}", luhn(body)),
         "pt-vat" => {
-            let body = dice.fill("5#######");
-            let rest = weighted(&body, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11;
+            let rest = weighted(body, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11;
             format!("PT{body}{}", if rest < 2 { 0 } else { 11 - rest })
         }
         "nl-vat" => {
-            let body = dice.fill("~#######");
-            let check = below_ten(weighted(&body, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11)?;
+            let check = below_ten(weighted(body, &[9, 8, 7, 6, 5, 4, 3, 2]) % 11)?;
             format!("NL{body}{check}B01")
         }
         "pl-vat" => {
-            let body = dice.fill("~########");
-            let check = below_ten(weighted(&body, &[6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11)?;
+            let check = below_ten(weighted(body, &[6, 5, 7, 2, 3, 4, 5, 6, 7]) % 11)?;
             let full = format!("{body}{check}");
             format!(
                 "{}-{}-{}-{}",
@@ -201,27 +187,17 @@ fn draw_tax_id(scheme: &str, dice: &mut Dice) -> Option<String> {
             )
         }
         "tr-vkn" => {
-            let body = dice.fill("~########");
-            let sum: u32 = values(&body)
-                .enumerate()
-                .map(|(position, digit)| {
-                    turkish_term(digit, u32::try_from(9 - position).unwrap_or(0))
-                })
-                .sum();
-            format!("{body}{}", (10 - sum % 10) % 10)
+            let terms = values(body)
+                .zip((1..=9).rev())
+                .map(|(digit, weight)| turkish_term(digit, weight));
+            format!("{body}{}", (10 - terms.sum::<u32>() % 10) % 10)
         }
-        "ru-inn" => {
-            let body = dice.fill("77~######");
-            let check = weighted(&body, &[2, 4, 10, 3, 5, 9, 4, 6, 8]) % 11 % 10;
-            format!("{body}{check}")
-        }
-        "in-gstin" => {
-            let body = format!("{}{}1Z", dice.fill("2#"), dice.fill("@@@C@####@"));
-            format!("{body}{}", gstin_check(&body))
-        }
+        "ru-inn" => format!(
+            "{body}{}",
+            weighted(body, &[2, 4, 10, 3, 5, 9, 4, 6, 8]) % 11 % 10
+        ),
+        "in-gstin" => format!("{body}{}", gstin_check(body)),
         "cn-uscc" => {
-            let body = dice.fill("9131010###########");
-            let body = &body[..17];
             let weights = [
                 1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28,
             ];
@@ -232,30 +208,20 @@ fn draw_tax_id(scheme: &str, dice: &mut Dice) -> Option<String> {
             format!("{body}{letter}")
         }
         "jp-invoice" => {
-            let body = dice.fill("~###########");
-            let sum: u32 = values(&body)
+            let sum: u32 = values(body)
                 .rev()
-                .enumerate()
-                .map(|(position, digit)| if position % 2 == 0 { digit } else { digit * 2 })
+                .zip([1, 2].into_iter().cycle())
+                .map(|(digit, weight)| digit * weight)
                 .sum();
             format!("T{}{body}", 9 - sum % 9)
         }
-        "ae-trn" => dice.fill("100###########03").chars().take(15).collect(),
-        "sa-vat" => dice.fill("3#############3").chars().take(15).collect(),
-        "eg-tax" => dice.fill("~##-###-###"),
-        "us-ein" => dice.fill("9#-#######"),
-        "mx-rfc" => {
-            let body = dice.fill("@@@##01~#@#");
-            let body: String = body.chars().take(11).collect();
-            format!("{body}{}", rfc_check(&body))
-        }
+        "mx-rfc" => format!("{body}{}", rfc_check(body)),
         "br-cnpj" => {
-            let body = dice.fill("~#######0001");
             let check = |digits: &str, weights: &[u32]| match weighted(digits, weights) % 11 {
                 0 | 1 => 0,
                 rest => 11 - rest,
             };
-            let first = check(&body, &[5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2]);
+            let first = check(body, &[5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2]);
             let body = format!("{body}{first}");
             let second = check(&body, &[6, 5, 4, 3, 2, 9, 8, 7, 6, 5, 4, 3, 2]);
             let full = format!("{body}{second}");
@@ -268,8 +234,19 @@ fn draw_tax_id(scheme: &str, dice: &mut Dice) -> Option<String> {
                 &full[12..]
             )
         }
-        _ => String::new(),
+        // No check digit is published for the others.
+        _ => body.to_owned(),
     })
+}
+
+/// Sum of the digits, every second one doubled and reduced to its own cross sum; `first` is the
+/// position of the first doubled one.
+fn cross_sum(digits: &str, first: usize) -> u32 {
+    let term = |(position, digit): (usize, u32)| match position % 2 {
+        parity if parity == first => digit * 2 / 10 + digit * 2 % 10,
+        _ => digit,
+    };
+    values(digits).enumerate().map(term).sum()
 }
 
 fn turkish_term(digit: u32, weight: u32) -> u32 {
@@ -387,6 +364,33 @@ mod tests {
         assert!(!is_iban("GB82 WEST 1234 5698 7654 33"));
         assert_eq!(gstin_check("27AAPFU0939F1Z"), 'V');
         assert_eq!(with_iban_check("BE", "539007547034"), "BE68539007547034");
+    }
+
+    #[test]
+    fn tax_numbers() {
+        let check = |scheme: &str, body: &str, expected: &str| {
+            assert_eq!(
+                complete_tax_id(scheme, body).as_deref(),
+                Some(expected),
+                "{scheme}"
+            );
+        };
+        check("de-vat", "13669597", "DE136695976");
+        check("at-vat", "1358562", "ATU13585627");
+        check("ch-vat", "12345678", "CHE-123.456.788");
+        check("fr-vat", "40483304", "FR83404833048");
+        check("be-vat", "04287594", "BE0428759497");
+        check("gb-vat", "9807806", "GB 980 7806 84");
+        check("es-vat", "5837843", "B58378431");
+        check("it-vat", "0074311015", "IT00743110157");
+        check("pt-vat", "50196484", "PT501964843");
+        check("nl-vat", "00449544", "NL004495445B01");
+        check("pl-vat", "856734621", "856-734-62-15");
+        check("ru-inn", "770708389", "7707083893");
+        check("in-gstin", "27AAPFU0939F1Z", "27AAPFU0939F1ZV");
+        check("jp-invoice", "000012050002", "T7000012050002");
+        check("br-cnpj", "114447770001", "11.444.777/0001-61");
+        assert!(tax_id("nowhere", &mut Dice::new(Seed(1))).is_none());
     }
 
     #[test]

@@ -35,20 +35,17 @@ impl Dice {
         list.get(self.below(list.len()))
     }
 
-    /// One of them, more often the heavier.
-    pub(super) fn pick_weighted<'a, T>(
-        &mut self,
-        list: &'a [T],
-        weight: impl Fn(&T) -> u32,
-    ) -> Option<&'a T> {
-        let total: usize = list.iter().map(|item| weight(item) as usize).sum();
-        let mut left = self.below(total);
-        list.iter().find(|item| {
-            let weight = weight(item) as usize;
+    /// The position of one of them, more often of a heavier one.
+    pub(super) fn weighted(&mut self, weights: impl Iterator<Item = u32> + Clone) -> usize {
+        let total: u32 = weights.clone().sum();
+        let mut left = self.below(usize::try_from(total).unwrap_or(usize::MAX));
+        let mut weights = weights.map(|weight| usize::try_from(weight).unwrap_or(usize::MAX));
+        let found = weights.position(|weight| {
             let found = left < weight;
             left = left.saturating_sub(weight);
             found
-        })
+        });
+        found.unwrap_or(0)
     }
 
     /// All of them in chance order.

@@ -15,14 +15,14 @@ use minijinja::{
 use super::{
     check_digits,
     dice::Dice,
-    language::{Choices, Country, Language, Product, Spelled, Texts, Trade},
+    language::{Choices, Country, Language, Product, Texts, Trade},
     locale::{Locale, machine_number},
     sums,
     value::{Day, Shown},
 };
 
 /// The first and the last day a document may be about.
-const FIRST_DAY: Date = jiff::civil::date(2015, 1, 2);
+pub(super) const FIRST_DAY: Date = jiff::civil::date(2015, 1, 2);
 const LAST_DAY: Date = jiff::civil::date(2026, 6, 30);
 
 /// Everything a document's content is drawn from.
@@ -31,7 +31,8 @@ pub(super) struct Draw {
     dice: Mutex<Dice>,
     language: Arc<Language>,
     country: usize,
-    locale: Arc<Locale>,
+    /// How it writes numbers, money and dates.
+    pub(super) locale: Arc<Locale>,
     /// Texts of the document type in this language.
     texts: Arc<Texts>,
 }
@@ -41,13 +42,7 @@ impl Draw {
     pub(super) fn new(seed: Seed, language: Arc<Language>, texts: Arc<Texts>) -> Self {
         let mut dice = Dice::new(seed);
         let countries = &language.countries;
-        let total = countries.len();
-        let chosen = dice.pick_weighted(countries, |country| country.weight);
-        let country = chosen.map_or(0, |chosen| {
-            (0..total)
-                .find(|&index| std::ptr::eq(&countries[index], chosen))
-                .unwrap_or(0)
-        });
+        let country = dice.weighted(countries.iter().map(|country| country.weight));
         let locale = Locale::new(&countries[country], |count| dice.below(count));
         Self {
             seed,
@@ -69,7 +64,7 @@ impl Draw {
         &self.language.code
     }
 
-    fn dice(&self) -> MutexGuard<'_, Dice> {
+    pub(super) fn dice(&self) -> MutexGuard<'_, Dice> {
         self.dice.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -85,7 +80,7 @@ impl Draw {
     }
 
     /// The text under a key, the same one throughout the document.
-    fn label(&self, key: &str) -> Result<String, Error> {
+    pub(super) fn label(&self, key: &str) -> Result<String, Error> {
         let texts = self
             .choices(|texts| &texts.labels, key)
             .ok_or_else(|| self.missing("label", key))?;
@@ -115,7 +110,7 @@ impl Draw {
         Ok(Value::from(Serde(found)))
     }
 
-    fn missing(&self, what: &str, key: &str) -> Error {
+    pub(super) fn missing(&self, what: &str, key: &str) -> Error {
         let language = &self.language.name;
         Error::new(
             ErrorKind::UndefinedError,
@@ -144,7 +139,7 @@ impl Draw {
         self.on(date)
     }
 
-    fn on(&self, date: Date) -> Value {
+    pub(super) fn on(&self, date: Date) -> Value {
         Value::from_object(Day {
             date,
             locale: Arc::clone(&self.locale),
@@ -201,250 +196,6 @@ impl Draw {
     /// A number by a pattern: `#` any digit, `~` a digit but 0, `@` a capital letter.
     fn code(&self, pattern: &str) -> Value {
         Shown::plain(self.dice().fill(pattern), "ID")
-    }
-
-    fn person(&self, gender: Option<&str>) -> Value {
-        let people = &self.country().people;
-        let mut dice = self.dice();
-        let female = match gender {
-            Some("female") => true,
-            Some("male") => false,
-            _ => dice.chance(0.5),
-        };
-        let given = dice.pick(if female { &people.female } else { &people.male });
-        let family_index = dice.below(people.family.len());
-        let families = people
-            .family_female
-            .as_ref()
-            .filter(|_| female)
-            .unwrap_or(&people.family);
-        let family = families.get(family_index);
-        let middle = dice.pick(if female {
-            &people.middle_female
-        } else {
-            &people.middle_male
-        });
-        let native = |name: Option<&Spelled>| name.map_or("", Spelled::native).to_owned();
-        let latin = |name: Option<&Spelled>| slug(name.map_or("", Spelled::latin));
-        let (given, family, user) = (
-            native(given),
-            native(family),
-            format!("{}.{}", latin(given), latin(family)),
-        );
-        let name = fill(
-            &people.pattern,
-            &[
-                ("given", &given),
-                ("middle", middle.map_or("", String::as_str)),
-                ("family", &family),
-            ],
-        );
-        let phones = &self.country().phone;
-        let [ms, mr] = &people.titles;
-        let domain = dice
-            .pick(&["post.example", "mail.example", "inbox.example"])
-            .copied()
-            .unwrap_or_default();
-        let mobile = dice.pick(&phones.mobile).cloned().unwrap_or_default();
-        let mobile = dice.fill(&mobile);
-        let born = FIRST_DAY.checked_sub(jiff::Span::new().days(dice.between(20 * 365, 68 * 365)));
-        drop(dice);
-        Value::from_pairs([
-            ("name", Shown::plain(name, "PERSON")),
-            ("given", Shown::plain(given, "PERSON")),
-            ("family", Shown::plain(family, "PERSON")),
-            ("gender", if female { "female" } else { "male" }.into()),
-            ("title", if female { ms } else { mr }.as_str().into()),
-            ("user", user.clone().into()),
-            ("email", Shown::plain(format!("{user}@{domain}"), "EMAIL")),
-            (
-                "phone",
-                Shown::plain(self.locale.local_digits(&mobile), "PHONE"),
-            ),
-            ("born", self.on(born.unwrap_or(FIRST_DAY))),
-            ("address", self.address()),
-        ])
-    }
-
-    fn address(&self) -> Value {
-        let form = &self.country().address;
-        let mut dice = self.dice();
-        let street_name = dice.pick(&form.streets).cloned().unwrap_or_default();
-        let number = dice.pick(&form.numbers).cloned().unwrap_or_default();
-        let number = dice.fill(&number);
-        let street = fill(&form.street, &[("name", &street_name), ("number", &number)]);
-        let Some(city) = dice.pick(&form.cities) else {
-            return Value::from_pairs([("lines", Value::from_iter([street]))]);
-        };
-        let postcode = dice.fill(&city.postcode);
-        let district = dice.pick(&city.districts).cloned().unwrap_or_default();
-        drop(dice);
-        let local = |text: &str| self.locale.local_digits(text);
-        let (street, postcode) = (local(&street), local(&postcode));
-        let values = [
-            ("street", street.as_str()),
-            ("postcode", &postcode),
-            ("city", &city.name),
-            ("region", &city.region),
-            ("district", &district),
-        ];
-        let lines: Vec<String> = form.lines.iter().map(|line| fill(line, &values)).collect();
-        let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).collect();
-        let joined = lines.join(", ");
-        Value::from_pairs([
-            ("street", Shown::plain(street.clone(), "LOC")),
-            ("postcode", Shown::plain(postcode.clone(), "LOC")),
-            ("city", Shown::plain(city.name.clone(), "LOC")),
-            ("region", Shown::plain(city.region.clone(), "LOC")),
-            ("country", Shown::plain(self.country().name.clone(), "LOC")),
-            (
-                "lines",
-                lines
-                    .into_iter()
-                    .map(|line| Shown::plain(line, "LOC"))
-                    .collect(),
-            ),
-            ("line", Shown::plain(joined, "LOC")),
-        ])
-    }
-
-    fn company(&self, options: &Kwargs) -> Result<Value, Error> {
-        let key: Option<String> = options.get("trade")?;
-        let retail: Option<bool> = options.get("retail")?;
-        options.assert_all_used()?;
-        let country = self.country();
-        let trades: Vec<&Trade> = country
-            .trade
-            .iter()
-            .filter(|trade| key.as_ref().is_none_or(|key| *key == trade.key))
-            .filter(|trade| retail.is_none_or(|retail| retail == trade.retail))
-            .collect();
-        let address = self.address();
-        let contact = self.person(None);
-        let account = self.account()?;
-        let mut dice = self.dice();
-        let trade = dice
-            .pick(&trades)
-            .copied()
-            .ok_or_else(|| self.missing("trade", key.as_deref().unwrap_or("of that kind")))?;
-        let form = &country.company;
-        let stem = dice.pick(&form.stems);
-        let family = dice.pick(&country.people.family);
-        let family2 = dice.pick(&country.people.family);
-        let legal_form = dice.pick(&form.forms).cloned().unwrap_or_default();
-        let pattern = dice.pick(&form.patterns).cloned().unwrap_or_default();
-        let native = |name: Option<&Spelled>| name.map_or("", Spelled::native).to_owned();
-        let trade_name = dice.pick(&trade.names).cloned().unwrap_or_default();
-        let city = address.get_attr("city")?.to_string();
-        let name = fill(
-            &pattern,
-            &[
-                ("stem", &native(stem)),
-                ("trade", &trade_name),
-                ("form", &legal_form),
-                ("family", &native(family)),
-                ("family2", &native(family2)),
-                ("city", &city),
-            ],
-        );
-        let brand = if pattern.contains("{stem}") {
-            native(stem)
-        } else {
-            native(family)
-        };
-        let host = slug(
-            if pattern.contains("{stem}") {
-                stem
-            } else {
-                family
-            }
-            .map_or("", Spelled::latin),
-        );
-        let host = format!("{host}.example");
-        let mailbox = dice
-            .pick(&["info", "office", "mail", "contact", "hello"])
-            .copied()
-            .unwrap_or_default();
-        let land = dice.pick(&country.phone.land).cloned().unwrap_or_default();
-        let (phone, fax) = (dice.fill(&land), dice.fill(&land));
-        let tax = &country.tax;
-        let tax_id = check_digits::tax_id(&tax.id, &mut dice).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidOperation,
-                format!("no tax number scheme `{}`", tax.id),
-            )
-        })?;
-        let register = tax.register.as_ref().map(|register| {
-            let number = dice.fill(&register.pattern.replace("{city}", &city));
-            labelled(
-                &register.name,
-                "registration_number",
-                Shown::plain(number, "ID"),
-            )
-        });
-        drop(dice);
-        let words = name.split_whitespace();
-        let initials: String = words
-            .filter_map(|word| word.chars().find(|c| c.is_alphabetic()))
-            .take(2)
-            .collect();
-        let tax_id = labelled(&tax.id_name, "tax_id", Shown::plain(tax_id, "ID"));
-        Ok(Value::from_pairs([
-            ("name", Shown::plain(name, "ORG")),
-            ("brand", Shown::plain(brand, "ORG")),
-            ("legal_form", legal_form.into()),
-            ("initials", initials.to_uppercase().into()),
-            ("trade", trade.key.clone().into()),
-            ("trade_name", trade_name.into()),
-            ("host", host.clone().into()),
-            ("web", Shown::plain(format!("www.{host}"), "")),
-            ("email", Shown::plain(format!("{mailbox}@{host}"), "EMAIL")),
-            (
-                "phone",
-                Shown::plain(self.locale.local_digits(&phone), "PHONE"),
-            ),
-            ("fax", Shown::plain(self.locale.local_digits(&fax), "PHONE")),
-            ("address", address),
-            ("tax_id", tax_id),
-            ("register", register.unwrap_or(Value::from(false))),
-            ("account", account),
-            ("contact", contact),
-        ]))
-    }
-
-    /// A bank account: `bank`, and `parts` as (label, field, shown).
-    fn account(&self) -> Result<Value, Error> {
-        let country = self.country();
-        let scheme = &country.bank.scheme;
-        let parts = check_digits::bank_account(scheme, &country.code, &mut self.dice())
-            .ok_or_else(|| {
-                Error::new(
-                    ErrorKind::InvalidOperation,
-                    format!("no bank scheme `{scheme}` in {}", country.code),
-                )
-            })?;
-        let bank = self
-            .dice()
-            .pick(&country.bank.names)
-            .map_or("", Spelled::native)
-            .to_owned();
-        let number = parts.first().map_or("", |(_, value)| value).to_owned();
-        let parts = parts
-            .into_iter()
-            .map(|(key, value)| {
-                let entity = if key == "iban" { "IBAN" } else { "ID" };
-                Ok(labelled(
-                    &self.label(key)?,
-                    key,
-                    Shown::plain(value, entity),
-                ))
-            })
-            .collect::<Result<Vec<Value>, Error>>()?;
-        Ok(Value::from_pairs([
-            ("bank", Shown::plain(bank, "ORG")),
-            ("number", Shown::plain(number, "ID")),
-            ("parts", Value::from(parts)),
-        ]))
     }
 
     fn trade(&self, key: &str) -> Result<&Trade, Error> {
@@ -519,50 +270,10 @@ impl Draw {
     }
 }
 
-/// `{label, field, shown}`: a value with what it is called.
-fn labelled(label: &str, field: &str, shown: Value) -> Value {
-    Value::from_pairs([
-        ("label", label.into()),
-        ("field", field.into()),
-        ("shown", shown),
-    ])
-}
-
 fn hundredths(percent: f64) -> i64 {
     #[allow(clippy::cast_possible_truncation, reason = "tax rates are small")]
     let hundredths = (percent * 100.0).round() as i64;
     hundredths
-}
-
-/// The pattern with `{names}` replaced; punctuation left over by empty values is trimmed.
-fn fill(pattern: &str, values: &[(&str, &str)]) -> String {
-    let mut text = pattern.to_owned();
-    for (name, value) in values {
-        text = text.replace(&format!("{{{name}}}"), value);
-    }
-    let words: Vec<&str> = text.split_whitespace().collect();
-    words.join(" ").trim_matches([',', ' ']).to_owned()
-}
-
-/// Lower-case ASCII letters, digits and hyphens.
-fn slug(name: &str) -> String {
-    use unicode_normalization::UnicodeNormalization;
-    let mut slug = String::new();
-    for c in name
-        .to_lowercase()
-        .replace('ß', "ss")
-        .replace('ł', "l")
-        .replace('ı', "i")
-        .replace('ø', "o")
-        .nfd()
-    {
-        if c.is_ascii_alphanumeric() {
-            slug.push(c);
-        } else if (c == ' ' || c == '-') && !slug.ends_with('-') {
-            slug.push('-');
-        }
-    }
-    slug.trim_matches('-').to_owned()
 }
 
 /// The functions of a document, as the context of its templates. Every call draws anew.
@@ -595,7 +306,8 @@ pub(super) fn functions(draw: &Arc<Draw>) -> BTreeMap<&'static str, Value> {
         "person" => |draw, options: Kwargs| {
             let gender: Option<String> = options.get("gender")?;
             options.assert_all_used()?;
-            Ok(draw.person(gender.as_deref()))
+            let host = draw.dice().pick(&["post.example", "mail.example", "inbox.example"]).copied().unwrap_or_default();
+            Ok(draw.person(gender.as_deref(), host))
         };
         "address" => |draw| Ok(draw.address());
         "company" => |draw, options: Kwargs| draw.company(&options);

@@ -142,6 +142,7 @@ impl Styles {
         let stack = |font: &str| format!("'{font}',{}", fonts.fallback);
         let hand = dice.pick(&fonts.hand)?;
         let mono = dice.pick(&fonts.mono)?;
+        let ink = choose(&mut dice, &["#1b2a6b", "#16307f", "#1a1a1a", "#23395d"]);
         let rule = ["0.4pt", "0.6pt", "0.9pt", "1.4pt"];
         let properties = [
             ("heading-font", stack(&pairing.heading)),
@@ -166,6 +167,7 @@ impl Styles {
                 choose(&mut dice, &["400", "600", "700", "700", "800"]).to_owned(),
             ),
             ("tracking", if capitals { "0.05em" } else { "0" }.to_owned()),
+            ("hand-ink", ink.to_owned()),
             ("accent", palette.accent.clone()),
             ("accent-ink", palette.accent_ink().to_owned()),
             ("on-accent", palette.on_accent.clone()),
@@ -243,10 +245,7 @@ impl Styles {
                 "density",
                 choose(&mut dice, &["tight", "normal", "normal", "airy"]).into(),
             ),
-            (
-                "ink",
-                choose(&mut dice, &["#1b2a6b", "#16307f", "#1a1a1a", "#23395d"]).into(),
-            ),
+            ("ink", ink.into()),
         ]))
     }
 }

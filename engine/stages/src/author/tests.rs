@@ -125,6 +125,7 @@ fn free_text_finds_the_nearest_type() {
     check("invoice", &["invoice"]);
     check("Rechnung", &["invoice"]);
     check("invoces", &["invoice"]);
+    check("a purchase order, please", &["purchase-order"]);
     check("zebra", &[]);
 }
 
