@@ -184,7 +184,7 @@ fn faults_of(expect: &Expect, outcome: &RunOutcome, out: &Path) -> Vec<String> {
         let analysis = json_files(&out.join("analysis"));
         let rate = analysis
             .iter()
-            .find_map(|(_, analysis)| analysis.pointer("/ocr/character_error_rate/mean")?.as_f64());
+            .find_map(|(_, analysis)| analysis.pointer("/ocr/mean_character_error_rate")?.as_f64());
         match rate {
             Some(rate) if rate <= most => {}
             Some(rate) => faults.push(format!("max_ocr_error_rate = {most}: it is {rate:.4}")),
