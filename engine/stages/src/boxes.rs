@@ -1,8 +1,8 @@
 //! The boxes stage: words, lines and blocks with their places, read from the PDF itself, and
 //! everything the mark-up says tied to them.
 //!
-//! The way of the data: [`glyphs`] interprets a page and reads the ink marks, [`words`] joins
-//! glyphs, [`lines`] and [`columns`] order them, [`ground`] ties meanings to words. Documents with
+//! The way of the data: `glyphs` interprets a page and reads the ink marks, `words` joins
+//! glyphs, `lines` and `columns` order them, `ground` ties meanings to words. Documents with
 //! marks and foreign ones take the same path; a mark only adds which text a glyph belongs to.
 
 use std::sync::Arc;
