@@ -142,6 +142,18 @@ fn free_text_finds_the_nearest_type() {
     check("invoces", &["invoice"]);
     check("a purchase order, please", &["purchase-order"]);
     check("zebra", &[]);
+    let group = doc_type::find("business and administrative", &set.types).unwrap();
+    let business = |id: &String| {
+        set.types[id]
+            .facts
+            .groups
+            .iter()
+            .any(|it| ["business", "administrative"].contains(&it.as_str()))
+    };
+    assert!(
+        group.types.len() > 3 && group.types.iter().all(business),
+        "{group:?}"
+    );
 }
 
 #[test]
