@@ -10,6 +10,7 @@
 mod dataset;
 mod pages;
 mod program;
+mod runs;
 mod tidy;
 
 use std::path::Path;

@@ -7,8 +7,9 @@ use docgenie_pipeline::{Catalogue, Diagnostic, Pipeline, Plan};
 use docgenie_runtime::{registry::Registry, stage::StageKind};
 use docgenie_stages as stages;
 
+use serde_json::{Map, Value};
+
 use crate::{
-    args::PipelineArguments,
     find::{self, Found},
     report::{self, Status, Stop},
 };
@@ -22,16 +23,16 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// All stages there are.
 pub(crate) fn registry() -> Registry {
     [
-        StageKind::of::<stages::input::Input>(),
+        StageKind::of::<stages::input::InputConfig>(),
         StageKind::of::<stages::author::AuthorConfig>(),
         StageKind::of::<stages::render::RenderConfig>(),
         StageKind::of::<stages::boxes::BoxesConfig>(),
-        StageKind::of::<stages::raster::Raster>(),
-        StageKind::of::<stages::ocr::Ocr>(),
-        StageKind::of::<stages::verify::Verify>(),
-        StageKind::of::<stages::overlay::Overlay>(),
-        StageKind::of::<stages::analyse::Analyse>(),
-        StageKind::of::<stages::package::Package>(),
+        StageKind::of::<stages::raster::RasterConfig>(),
+        StageKind::of::<stages::ocr::OcrConfig>(),
+        StageKind::of::<stages::verify::VerifyConfig>(),
+        StageKind::of::<stages::overlay::OverlayConfig>(),
+        StageKind::of::<stages::analyse::AnalyseConfig>(),
+        StageKind::of::<stages::package::PackageConfig>(),
     ]
     .into_iter()
     .collect()
@@ -58,44 +59,60 @@ pub(crate) fn home(given: Option<PathBuf>) -> Result<PathBuf, Stop> {
     })
 }
 
-/// A pipeline that was found, read and found sound.
+/// A pipeline file that was found and read.
 pub(crate) struct Loaded {
     pub(crate) found: Found,
     pub(crate) pipeline: Pipeline,
-    pub(crate) warnings: Vec<Diagnostic>,
+    /// What parsing has found; faults among them mean that there will be no plan.
+    diagnostics: Vec<Diagnostic>,
 }
 
-/// Finds and checks a pipeline.
-pub(crate) fn load(name: &str, home: &Path, catalogue: &Catalogue) -> Result<Loaded, Stop> {
-    let mut found = find::pipeline(name, home)?;
-    let bytes = std::mem::take(&mut found.bytes);
-    let text = docgenie_pipeline::decode(&found.shown, bytes)
-        .map_err(|fault| Stop::Faults(vec![*fault]))?;
-    let (pipeline, diagnostics) = Pipeline::parse(&found.shown, &text, catalogue);
-    match pipeline {
-        Some(pipeline) => Ok(Loaded {
-            found,
-            pipeline,
-            warnings: diagnostics,
-        }),
-        None => Err(Stop::Faults(diagnostics)),
+impl Loaded {
+    /// Finds and reads a pipeline file.
+    pub(crate) fn new(name: &str, home: &Path, catalogue: &Catalogue) -> Result<Self, Stop> {
+        let mut found = find::pipeline(name, home)?;
+        let bytes = std::mem::take(&mut found.bytes);
+        let text = docgenie_pipeline::decode(&found.shown, bytes)
+            .map_err(|fault| Stop::Faults(vec![*fault]))?;
+        let (pipeline, diagnostics) = Pipeline::parse(&found.shown, &text, catalogue);
+        match pipeline {
+            Some(pipeline) => Ok(Self {
+                found,
+                pipeline,
+                diagnostics,
+            }),
+            None => Err(Stop::Faults(diagnostics)),
+        }
+    }
+
+    /// The plan with these parameters, and everything that was found, in order of place.
+    pub(crate) fn examine(&self, set: &[(String, String)]) -> (Option<Plan>, Vec<Diagnostic>) {
+        self.with_diagnostics(self.pipeline.plan(set))
+    }
+
+    /// The plan with these parameters; warnings are told.
+    pub(crate) fn plan(&self, set: &[(String, String)]) -> Result<Plan, Stop> {
+        sound(self.examine(set))
+    }
+
+    /// As [`Self::plan`], with parameters as a job or a test keeps them.
+    pub(crate) fn plan_json(&self, params: &Map<String, Value>) -> Result<Plan, Stop> {
+        sound(self.with_diagnostics(self.pipeline.plan_json(params)))
+    }
+
+    fn with_diagnostics(
+        &self,
+        (plan, mut found): (Option<Plan>, Vec<Diagnostic>),
+    ) -> (Option<Plan>, Vec<Diagnostic>) {
+        found.extend(self.diagnostics.iter().cloned());
+        (plan, docgenie_pipeline::in_order(found))
     }
 }
 
-/// The plan of a loaded pipeline with these parameters set.
-pub(crate) fn plan(loaded: &Loaded, set: &[(String, String)]) -> Result<Plan, Stop> {
-    let (plan, diagnostics) = loaded.pipeline.plan(set);
-    plan.ok_or(Stop::Faults(diagnostics))
-}
-
-/// Finds, checks and plans; warnings are told.
-pub(crate) fn load_and_plan(
-    arguments: &PipelineArguments,
-    home: &Path,
-    catalogue: &Catalogue,
-) -> Result<(Loaded, Plan), Stop> {
-    let loaded = load(&arguments.pipeline, home, catalogue)?;
-    report::diagnostics(&loaded.warnings);
-    let plan = plan(&loaded, &arguments.set)?;
-    Ok((loaded, plan))
+fn sound((plan, diagnostics): (Option<Plan>, Vec<Diagnostic>)) -> Result<Plan, Stop> {
+    let Some(plan) = plan else {
+        return Err(Stop::Faults(diagnostics));
+    };
+    report::diagnostics(&diagnostics);
+    Ok(plan)
 }

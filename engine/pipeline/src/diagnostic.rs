@@ -298,7 +298,8 @@ impl Report {
 }
 
 /// Arguments first, then in order of place.
-pub(crate) fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
+#[must_use]
+pub fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
     diagnostics.sort_by_key(|found| found.place().map(|label| label.span.start));
     diagnostics
 }

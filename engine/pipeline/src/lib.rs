@@ -25,7 +25,7 @@ mod template;
 mod wording;
 
 pub use catalogue::{Catalogue, Scope, SlotUse, StageSpec};
-pub use diagnostic::{Diagnostic, Label, Level};
+pub use diagnostic::{Diagnostic, Label, Level, in_order};
 pub use param::{Param, ParamType};
 pub use pipeline::Pipeline;
 pub use plan::{Plan, PlannedStage};

@@ -33,9 +33,9 @@ use tally::Tally;
 /// Options of the stage `analyse`: none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Analyse {}
+pub struct AnalyseConfig {}
 
-impl StageConfig for Analyse {
+impl StageConfig for AnalyseConfig {
     const NAME: &'static str = "analyse";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Counts what the run made and measures how diverse it is.";

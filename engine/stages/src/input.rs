@@ -21,19 +21,19 @@ pub const INPUT_TOO_LARGE: Code = Code::new("DG0442");
 /// Options of the stage `input`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Input {
+pub struct InputConfig {
     /// The largest file that is taken, in megabytes.
     #[schemars(range(min = 1, max = 1024))]
     pub max_megabytes: u64,
 }
 
-impl Default for Input {
+impl Default for InputConfig {
     fn default() -> Self {
         Self { max_megabytes: 64 }
     }
 }
 
-impl StageConfig for Input {
+impl StageConfig for InputConfig {
     const NAME: &'static str = "input";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Starts a document with each file given with `--input`.";
@@ -149,7 +149,7 @@ mod tests {
             inputs,
             jobs: 1,
         };
-        match (Input { max_megabytes: 1 }).build(&env)? {
+        match (InputConfig { max_megabytes: 1 }).build(&env)? {
             Built::Document(stage) => Ok(stage),
             Built::Dataset(_) => panic!("it works on documents"),
         }

@@ -64,7 +64,7 @@ pub fn probe() -> Result<Probe, OcrError> {
 /// Options of the stage `ocr`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Ocr {
+pub struct OcrConfig {
     /// The language, or a list of them: English name (`German`), ISO code (`de`, `deu`) or the name
     /// of Tesseract's data (`chi_sim`). `auto` is the language of the ground truth.
     pub languages: Languages,
@@ -86,7 +86,7 @@ pub enum Languages {
     Several(Vec<String>),
 }
 
-impl Default for Ocr {
+impl Default for OcrConfig {
     fn default() -> Self {
         Self {
             languages: Languages::One("eng".to_owned()),
@@ -133,7 +133,7 @@ impl Languages {
     }
 }
 
-impl StageConfig for Ocr {
+impl StageConfig for OcrConfig {
     const NAME: &'static str = "ocr";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Reads the page images with Tesseract.";
@@ -201,7 +201,7 @@ language comes in a package of its own, such as `tesseract-ocr-deu`.
 const FALLBACK: &str = "eng";
 
 struct Stage {
-    options: Ocr,
+    options: OcrConfig,
     identity: String,
     engine: String,
     pool: Arc<Pool>,

@@ -28,7 +28,7 @@ use canvas::{Canvas, Colour, PixelRect};
 /// Options of the stage `overlay`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Overlay {
+pub struct OverlayConfig {
     /// What is drawn, where the document has it.
     pub kinds: Vec<Kind>,
 }
@@ -59,7 +59,7 @@ pub enum Kind {
     Ocr,
 }
 
-impl Default for Overlay {
+impl Default for OverlayConfig {
     fn default() -> Self {
         Self {
             kinds: vec![
@@ -75,7 +75,7 @@ impl Default for Overlay {
     }
 }
 
-impl StageConfig for Overlay {
+impl StageConfig for OverlayConfig {
     const NAME: &'static str = "overlay";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Draws the boxes on the page images.";
@@ -120,7 +120,7 @@ with = { kinds = [\"words\", \"regions\", \"fields\"] }
 }
 
 #[async_trait]
-impl DocumentStage for Overlay {
+impl DocumentStage for OverlayConfig {
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let images = document.read::<PageImages>().await?;
         let content = Content {

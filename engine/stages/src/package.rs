@@ -47,7 +47,7 @@ pub const UNENCODABLE: Code = Code::new("DG0708");
 /// Options of the `package` stage.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Package {
+pub struct PackageConfig {
     /// Whether boxes of single characters are written too (`bbox/bbox_pdf/char`). They are the
     /// larger half of a dataset's JSON.
     pub characters: bool,
@@ -58,7 +58,7 @@ pub struct Package {
     pub split: Option<Split>,
 }
 
-impl Default for Package {
+impl Default for PackageConfig {
     fn default() -> Self {
         Self {
             characters: true,
@@ -68,7 +68,7 @@ impl Default for Package {
     }
 }
 
-impl StageConfig for Package {
+impl StageConfig for PackageConfig {
     const NAME: &'static str = "package";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Puts the documents into a dataset folder or ZIP";
@@ -106,7 +106,7 @@ impl StageConfig for Package {
 }
 
 struct PackageStage {
-    options: Package,
+    options: PackageConfig,
     packing: Option<Packing>,
 }
 
@@ -176,7 +176,7 @@ impl Packed {
     fn new(
         parts: &Parts,
         split: Option<&'static str>,
-        options: &Package,
+        options: &PackageConfig,
     ) -> Result<Self, StageFailure> {
         let grids = parts.grids()?;
         Ok(Self {

@@ -36,7 +36,7 @@ pub const PAGE_TOO_LARGE: Code = Code::new("DG0451");
 /// Options of the stage `raster`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Raster {
+pub struct RasterConfig {
     /// Resolution in dots per inch.
     #[schemars(range(min = 36, max = 600))]
     pub dpi: u32,
@@ -54,7 +54,7 @@ pub enum Colour {
     Grey,
 }
 
-impl Default for Raster {
+impl Default for RasterConfig {
     fn default() -> Self {
         Self {
             dpi: 150,
@@ -63,7 +63,7 @@ impl Default for Raster {
     }
 }
 
-impl StageConfig for Raster {
+impl StageConfig for RasterConfig {
     const NAME: &'static str = "raster";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Draws the pages of the PDF as PNG images.";
@@ -95,7 +95,7 @@ with = { dpi = 150, colour = \"rgb\" }
 }
 
 #[async_trait]
-impl DocumentStage for Raster {
+impl DocumentStage for RasterConfig {
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let pdf = document.read::<Pdf>().await?;
         let Self { dpi, colour } = *self;

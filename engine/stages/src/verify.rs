@@ -29,14 +29,14 @@ use similarity::{Haystack, squeezed};
 /// Options of the stage `verify`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
-pub struct Verify {
+pub struct VerifyConfig {
     /// The similarity to the page's words, 0 to 1, from which a value counts as carried by it; 1
     /// asks for it verbatim.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub min_similarity: f64,
 }
 
-impl Default for Verify {
+impl Default for VerifyConfig {
     fn default() -> Self {
         Self {
             min_similarity: 0.9,
@@ -44,7 +44,7 @@ impl Default for Verify {
     }
 }
 
-impl StageConfig for Verify {
+impl StageConfig for VerifyConfig {
     const NAME: &'static str = "verify";
     const VERSION: u32 = 1;
     const SUMMARY: &'static str = "Checks the ground truth against the words of the pages.";
@@ -87,7 +87,7 @@ uses = \"verify\"
 }
 
 #[async_trait]
-impl DocumentStage for Verify {
+impl DocumentStage for VerifyConfig {
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let words = document.read::<Words>().await?;
         let truth = document.read::<GroundTruth>().await?;

@@ -7,7 +7,7 @@ use docgenie_pipeline as pipeline;
 use serde_json::json;
 
 use crate::{
-    app,
+    app::{self, Loaded},
     args::{Format, GraphFormat, PipelineArguments},
     report::{self, Status, Stop},
 };
@@ -23,16 +23,12 @@ pub(super) fn validate(
     home: &Path,
 ) -> Result<Status, Stop> {
     let catalogue = app::registry().catalogue();
-    let (found, diagnostics) = match app::load(&arguments.pipeline, home, &catalogue) {
+    let (plan, diagnostics) = match Loaded::new(&arguments.pipeline, home, &catalogue) {
         Err(Stop::Faults(faults)) => (None, faults),
         Err(stop) => return Err(stop),
-        Ok(loaded) => {
-            let (plan, mut found) = loaded.pipeline.plan(&arguments.set);
-            found.splice(0..0, loaded.warnings);
-            (plan, found)
-        }
+        Ok(loaded) => loaded.examine(&arguments.set),
     };
-    let bad = found.is_none() || (deny_warnings && !diagnostics.is_empty());
+    let bad = plan.is_none() || (deny_warnings && !diagnostics.is_empty());
     match format {
         Format::Json => {
             let list = json!({ "valid": !bad, "diagnostics": diagnostics });
@@ -40,7 +36,7 @@ pub(super) fn validate(
         }
         Format::Human => {
             report::diagnostics(&diagnostics);
-            if let (Some(plan), false) = (&found, bad) {
+            if let (Some(plan), false) = (&plan, bad) {
                 let stages: Vec<&str> = plan.stages.iter().map(|stage| stage.id.as_str()).collect();
                 report::data(&format!("{} is sound: {}", plan.name, stages.join(" → ")));
             }
@@ -56,7 +52,8 @@ pub(super) fn graph(
     home: &Path,
 ) -> Result<Status, Stop> {
     let catalogue = app::registry().catalogue();
-    let (_, plan) = app::load_and_plan(arguments, home, &catalogue)?;
+    let loaded = Loaded::new(&arguments.pipeline, home, &catalogue)?;
+    let plan = loaded.plan(&arguments.set)?;
     report::data(&match format {
         GraphFormat::Mermaid => pipeline::graph::mermaid(&plan),
         GraphFormat::Dot => pipeline::graph::dot(&plan),

@@ -12,7 +12,7 @@ use docgenie_document::Seed;
 use docgenie_runtime::{executor::RunOutcome, progress::Silent};
 
 use crate::{
-    app,
+    app::{self, Loaded},
     args::PipelineArguments,
     commands::run,
     report::{self, Status, Stop},
@@ -56,8 +56,7 @@ fn once(
     home: &Path,
 ) -> Result<Status, Stop> {
     let catalogue = app::registry().catalogue();
-    let loaded = app::load(&arguments.pipeline, home, &catalogue)?;
-    report::diagnostics(&loaded.warnings);
+    let loaded = Loaded::new(&arguments.pipeline, home, &catalogue)?;
     let mut set = arguments.set.clone();
     if loaded
         .pipeline
@@ -67,7 +66,7 @@ fn once(
     {
         set.push(("count".to_owned(), "1".to_owned()));
     }
-    let plan = app::plan(&loaded, &set)?;
+    let plan = loaded.plan(&set)?;
     let out = match out {
         Some(out) => out.to_owned(),
         None => Path::new("out").join("preview").join(&plan.name),

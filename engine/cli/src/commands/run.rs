@@ -37,7 +37,8 @@ pub(super) fn run(arguments: RunArguments, home: &Path) -> Result<Status, Stop> 
         .count
         .map(|count| ("count".to_owned(), count.to_string()));
     pipeline.set.extend(count);
-    let (loaded, plan) = app::load_and_plan(&pipeline, home, &catalogue)?;
+    let loaded = Loaded::new(&pipeline.pipeline, home, &catalogue)?;
+    let plan = loaded.plan(&pipeline.set)?;
     let inputs = arguments
         .input
         .iter()

@@ -7,7 +7,7 @@ use docgenie_runtime::job::{DocumentRecord, RunId, RunRecord};
 use serde_json::json;
 
 use crate::{
-    app,
+    app::{self, Loaded},
     args::{Format, RunsCommand},
     commands::run,
     report::{self, Status, Stop},
@@ -75,9 +75,8 @@ fn retry(run: RunId, home: &Path) -> Result<Status, Stop> {
         .file
         .as_ref()
         .map_or(spec.pipeline.clone(), |file| file.display().to_string());
-    let loaded = app::load(&name, home, &catalogue)?;
-    let (plan, faults) = loaded.pipeline.plan_json(&spec.params);
-    let plan = plan.ok_or(Stop::Faults(faults))?;
+    let loaded = Loaded::new(&name, home, &catalogue)?;
+    let plan = loaded.plan_json(&spec.params)?;
     if plan.pipeline != spec.pipeline_digest {
         report::talk(&format!(
             "note: `{name}` has changed since {run}; what the change touches is made anew"

@@ -58,8 +58,7 @@ struct Expect {
 
 pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status, Stop> {
     let catalogue = app::registry().catalogue();
-    let loaded = app::load(name, home, &catalogue)?;
-    report::diagnostics(&loaded.warnings);
+    let loaded = Loaded::new(name, home, &catalogue)?;
     let cases = cases(&loaded, name)?;
     let chosen: Vec<&Case> = cases
         .iter()
@@ -114,8 +113,7 @@ fn cases(loaded: &Loaded, name: &str) -> Result<Vec<Case>, Stop> {
 /// Runs a case and gives every expectation that does not hold.
 fn check(case: &Case, loaded: &Loaded, runner: &Runner, home: &Path) -> Result<Vec<String>, Stop> {
     let folder = Scratch::new(home)?;
-    let (plan, faults) = loaded.pipeline.plan_json(&case.params);
-    let plan = plan.ok_or(Stop::Faults(faults))?;
+    let plan = loaded.plan_json(&case.params)?;
     let mut order = run::order(loaded, plan, home, Seed(case.seed), run::cores());
     let out = folder.0.join("dataset");
     order.spec.out = Some(out.clone());

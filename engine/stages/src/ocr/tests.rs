@@ -228,9 +228,9 @@ fn no_data_at_all_says_where_it_was_looked_for() {
 
 /// The stage made from these options: its identity, or the code of what is wrong with them.
 fn built(languages: &[&str]) -> Result<String, String> {
-    let options = Ocr {
+    let options = OcrConfig {
         languages: Languages::Several(languages.iter().map(|&name| name.into()).collect()),
-        ..Ocr::default()
+        ..OcrConfig::default()
     };
     let env = StageEnv {
         home: std::path::PathBuf::new(),

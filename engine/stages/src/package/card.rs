@@ -6,7 +6,7 @@ use docgenie_runtime::stage::{DeadLetter, RunFacts, StageFailure};
 use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
 
-use super::{Package, fonts, metadata::Entry, parts::Parts, tree::unencodable};
+use super::{PackageConfig, fonts, metadata::Entry, parts::Parts, tree::unencodable};
 
 /// What the card's template is filled with.
 #[derive(Serialize)]
@@ -67,7 +67,7 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    pub(super) fn of_options(options: &Package) -> Self {
+    pub(super) fn of_options(options: &PackageConfig) -> Self {
         Self {
             characters: options.characters,
             contact_sheet: options.contact_sheet,

@@ -238,7 +238,7 @@ fn run() -> RunFacts {
 }
 
 /// Packs documents 1 and 3, the second having failed, and shows the dataset.
-async fn packed(options: Package, check: impl FnOnce(&Path)) {
+async fn packed(options: PackageConfig, check: impl FnOnce(&Path)) {
     let place = tempfile::tempdir().unwrap();
     let folder = DatasetFolder::stage_beside(&place.path().join("out")).unwrap();
     let mut stage = PackageStage {
@@ -286,7 +286,7 @@ fn listing(folder: &Path, prefix: &str, found: &mut Vec<String>) {
 
 #[tokio::test]
 async fn the_tree_is_the_contracts() {
-    packed(Package::default(), |root| {
+    packed(PackageConfig::default(), |root| {
         let mut found = Vec::new();
         listing(root, "", &mut found);
         found.sort();
@@ -298,7 +298,7 @@ async fn the_tree_is_the_contracts() {
 
 #[tokio::test]
 async fn boxes_have_the_contracts_shapes() {
-    packed(Package::default(), |root| {
+    packed(PackageConfig::default(), |root| {
         let check = |path: &str, at: usize, expected: Value| {
             assert_eq!(json(root, path)[at], expected, "{path}");
         };
@@ -359,9 +359,9 @@ async fn metadata_names_documents_and_gaps() {
         train: 1.0,
         ..Split::default()
     });
-    let options = Package {
+    let options = PackageConfig {
         split,
-        ..Package::default()
+        ..PackageConfig::default()
     };
     packed(options, |root| {
         let metadata = json(root, "metadata.json");
@@ -399,7 +399,7 @@ fn read_samples(root: &Path) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_sample_a_page() {
-    packed(Package::default(), |root| {
+    packed(PackageConfig::default(), |root| {
         let samples = read_samples(root);
         let keys: Vec<_> = samples
             .iter()
@@ -452,7 +452,7 @@ async fn a_sample_a_page() {
 
 #[tokio::test]
 async fn ground_truth_hides_no_name_of_a_sample() {
-    packed(Package::default(), |root| {
+    packed(PackageConfig::default(), |root| {
         let sample = read_samples(root).remove(0);
         let names = sample.as_object().unwrap().keys();
         let own: Vec<_> = names.filter(|name| *name != "How much?").collect();
@@ -472,7 +472,7 @@ async fn ground_truth_hides_no_name_of_a_sample() {
 async fn same_documents_same_bytes() {
     let mut sums = Vec::new();
     for _ in 0..2 {
-        packed(Package::default(), |root| {
+        packed(PackageConfig::default(), |root| {
             let mut paths = Vec::new();
             listing(root, "", &mut paths);
             paths.sort();
@@ -496,7 +496,7 @@ fn every_page_needs_its_image() {
 
 #[tokio::test]
 async fn the_card_tells_what_there_is() {
-    packed(Package::default(), |root| {
+    packed(PackageConfig::default(), |root| {
         let card = fs::read_to_string(root.join("README.md")).unwrap();
         let tell = |text: &str| assert!(card.contains(text), "{text}\n\n{card}");
         tell("---\npretty_name: \"invoices\"\nlanguage:\n- de\nsize_categories:\n- n<1K\n");
@@ -512,7 +512,7 @@ async fn the_card_tells_what_there_is() {
 
 #[tokio::test]
 async fn the_contact_sheet_gets_a_line_a_document() {
-    packed(Package::default(), |root| {
+    packed(PackageConfig::default(), |root| {
         let documents = fs::read_to_string(root.join("contact_sheet/documents.js")).unwrap();
         assert_eq!(
             documents,

@@ -4,7 +4,7 @@ use docgenie_runtime::stage::StageFailure;
 use serde::Serialize;
 
 use super::{
-    Package, UNENCODABLE,
+    PackageConfig, UNENCODABLE,
     annotations::{
         ClassItem, EntityItem, FieldItem, InkItem, QuestionItem, RegionItem, TagItem,
         VerificationItem, VisualItem, answers,
@@ -23,7 +23,7 @@ impl Files {
     pub(super) fn of(
         parts: &Parts,
         grids: &Grids,
-        options: &Package,
+        options: &PackageConfig,
     ) -> Result<Self, StageFailure> {
         let id = parts.id;
         let mut files = Self::default();
@@ -51,7 +51,7 @@ impl Files {
         &mut self,
         parts: &Parts,
         grids: &Grids,
-        options: &Package,
+        options: &PackageConfig,
     ) -> Result<(), StageFailure> {
         let (id, words) = (parts.id, &parts.words);
         self.list(
