@@ -359,7 +359,7 @@ impl Markup {
 
     fn answer(&self, question: &DeclaredQuestion) -> Option<String> {
         let Some(name) = &question.field else {
-            return question.answer.clone();
+            return question.answer.as_deref().map(outline::collapsed);
         };
         let fields = self.outline.items.iter();
         let mut named = fields

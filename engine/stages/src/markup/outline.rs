@@ -145,8 +145,7 @@ impl Outline {
 
     /// The text of an item, white space collapsed.
     pub(super) fn text(&self, item: &Item) -> String {
-        let words: Vec<&str> = self.text[item.text.clone()].split_whitespace().collect();
-        words.join(" ")
+        collapsed(&self.text[item.text.clone()])
     }
 }
 
@@ -176,7 +175,7 @@ impl Reader {
         let block = self.block;
         let by_word = self.outline.by_word;
         let chunks = split(text, by_word).map(|(chunk, _)| Chunk {
-            text: chunk.split_whitespace().collect::<Vec<_>>().join(" "),
+            text: collapsed(chunk),
             exact: by_word,
             block,
         });
@@ -325,6 +324,11 @@ impl Reader {
     fn position(&self) -> u32 {
         u32::try_from(self.outline.chunks.len()).unwrap_or(u32::MAX)
     }
+}
+
+/// The text with each run of white space, no-break spaces included, as one space.
+pub(super) fn collapsed(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// The chunks of a text node, each with the blanks after it: its words with `by_word`, otherwise

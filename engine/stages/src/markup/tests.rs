@@ -98,13 +98,13 @@ fn the_script_is_read_and_removed() {
     let html = r#"<html lang="fr"><script type="application/json" id="ground-truth">
         {"document_type": "invoice", "questions": [
             {"question": "Which number?", "field": "n"},
-            {"question": "Which town?", "answer": "Paris"}],
+            {"question": "Which town?", "answer": "St.\u00a0Paul"}],
          "answers": {"a": 1}}</script><p>No. <b data-field="n" data-entity="ID">A 17</b>"#;
     let markup = parse(html);
     let truth = markup.truth();
     assert_eq!((&*truth.document_type, &*truth.language), ("invoice", "fr"));
     let answers: Vec<_> = truth.questions.iter().map(|q| &*q.answer).collect();
-    assert_eq!(answers, ["A 17", "Paris"]);
+    assert_eq!(answers, ["A 17", "St. Paul"]);
     assert_eq!(truth.answers["a"], 1);
     assert_eq!(
         (&*truth.entities[0].label, &*truth.entities[0].text),
