@@ -205,6 +205,26 @@ impl Draw {
             .ok_or_else(|| self.missing("trade", key))
     }
 
+    /// How many minor units a currency has for what is one euro in the word lists.
+    fn minor_per_euro(&self) -> f64 {
+        let decimals = i32::try_from(self.locale.currency_decimals()).unwrap_or(2);
+        self.country().currency.price_level * 10_f64.powi(decimals)
+    }
+
+    /// Minor units between two prices in euros, as they are in this country; of two digits and
+    /// zeros where they are to be round.
+    fn price(&self, [low, high]: [f64; 2], round: bool) -> i64 {
+        let cents = self.dice().between(whole(low * 100.0), whole(high * 100.0));
+        #[allow(clippy::cast_precision_loss, reason = "prices are far below 2^52")]
+        let minor = cents as f64 / 100.0 * self.minor_per_euro();
+        let unit = 10_f64.powf((minor.max(1.0).log10().floor() - 1.0).max(0.0));
+        if round {
+            whole((minor / unit).round() * unit)
+        } else {
+            whole(minor)
+        }
+    }
+
     /// Lines of goods or services of a trade; see `sums`.
     fn line_items(&self, trade: &str, count: usize) -> Result<Value, Error> {
         let country = self.country();
@@ -270,10 +290,14 @@ impl Draw {
     }
 }
 
+/// The nearest whole number.
+#[allow(clippy::cast_possible_truncation, reason = "prices are far below 2^52")]
+fn whole(value: f64) -> i64 {
+    value.round() as i64
+}
+
 fn hundredths(percent: f64) -> i64 {
-    #[allow(clippy::cast_possible_truncation, reason = "tax rates are small")]
-    let hundredths = (percent * 100.0).round() as i64;
-    hundredths
+    whole(percent * 100.0)
 }
 
 /// The functions of a document, as the context of its templates. Every call draws anew.
@@ -292,6 +316,11 @@ pub(super) fn functions(draw: &Arc<Draw>) -> BTreeMap<&'static str, Value> {
         "phrase" => |draw, key: String, values: Kwargs| draw.phrase(&key, &values).map(Value::from);
         "words" => |draw, key: String| draw.words(&key);
         "integer" => |draw, low: i64, high: i64| Ok(draw.dice().between(low, high).into());
+        "price" => |draw, low: f64, high: f64, options: Kwargs| {
+            let round: Option<bool> = options.get("round")?;
+            options.assert_all_used()?;
+            Ok(draw.price([low, high], round.unwrap_or(false)).into())
+        };
         "chance" => |draw, share: f64| Ok(draw.dice().chance(share).into());
         "pick" => |draw, list: Value| pick(&draw, &list);
         "sample" => |draw, list: Value, count: usize| sample(&draw, &list, count);
