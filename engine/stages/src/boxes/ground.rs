@@ -76,7 +76,7 @@ impl<'t> Places<'t> {
         let before = self.letters[..start].chars().next_back();
         let after = self.letters[end..].chars().next();
         let same_word = |a: usize, b: usize| self.word_at.get(a) == self.word_at.get(b);
-        let joined = |c: Option<char>| c.is_some_and(char::is_alphanumeric);
+        let joined = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !without_blanks(c));
         let starts = start == 0 || !same_word(start - 1, start) || !joined(before);
         let ends = !same_word(end - 1, end) || !joined(after);
         starts && ends
@@ -218,4 +218,9 @@ fn add(places: &mut Vec<Grounding>, page: u32, rect: &Rect, word: Option<u32>) {
 fn take<T>(items: &mut Vec<T>, matches: impl Fn(&T) -> bool) -> Option<T> {
     let at = items.iter().position(matches)?;
     Some(items.remove(at))
+}
+
+/// Whether a character is of a script that sets no blanks between words: kana or ideographs.
+fn without_blanks(c: char) -> bool {
+    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }

@@ -89,9 +89,13 @@ impl Draft {
             return false;
         };
         let size = last.size.max(next.size);
-        // Marks above and below letters have baselines of their own.
-        let mark = next.text.chars().all(|c| bidi_class(c) == BidiClass::NSM);
-        let tolerance = if mark {
+        // Marks above and below letters have baselines of their own, and so has a letter that is
+        // painted as one with its mark.
+        let marked = |cluster: &Cluster| {
+            let mut classes = cluster.text.chars().map(bidi_class);
+            classes.any(|class| class == BidiClass::NSM)
+        };
+        let tolerance = if marked(last) || marked(next) {
             0.6 * size
         } else {
             (0.05 * size).max(0.5)
