@@ -44,8 +44,9 @@ fn started(mut command: Command, documents: usize) -> Child {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let events = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
     let done = events
+        .by_ref()
         .map_while(Result::ok)
         .filter(|line| line.contains(r#""event":"document""#));
     assert_eq!(
@@ -53,6 +54,8 @@ fn started(mut command: Command, documents: usize) -> Child {
         documents,
         "the run ended early"
     );
+    // Somebody goes on listening: a program without a reader ends.
+    std::thread::spawn(move || events.count());
     child
 }
 

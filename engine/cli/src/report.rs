@@ -131,7 +131,8 @@ pub(crate) fn show(problem: &Problem) -> String {
     text
 }
 
-/// Writes data to standard output. A reader that has gone away ends the program quietly.
+/// Writes data to standard output. A reader that has gone away ends the program without a word,
+/// but not as if all were done.
 pub(crate) fn data(text: &str) {
     let mut out = io::stdout().lock();
     let written = out.write_all(text.as_bytes()).and_then(|()| {
@@ -142,7 +143,7 @@ pub(crate) fn data(text: &str) {
         }
     });
     if written.is_err() {
-        std::process::exit(0);
+        std::process::exit(Status::Interrupted as i32);
     }
 }
 
