@@ -109,9 +109,9 @@ fn relative(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         .collect()
 }
 
-/// Browsers that hold a profile of this home.
+/// Processes that work below this home: browsers, once the engine has ended.
 fn browsers(home: &TempDir) -> usize {
-    let profile = home.path().join("browser").display().to_string();
+    let profile = home.path().display().to_string();
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let command_lines = processes.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
     command_lines
@@ -226,6 +226,53 @@ fn without_a_browser_the_cure_is_named() {
         3,
         "chromium-headless-shell",
     );
+}
+
+#[test]
+fn a_full_disk_ends_the_run_and_leaves_nothing() {
+    let home = tempfile::tempdir().unwrap();
+    for (full, code) in [("out", "DG0702"), ("jobs-and-all", "DG0201")] {
+        let full = home.path().join(full);
+        fs::create_dir(&full).unwrap();
+        let mut command = run(&home, 100, &home.path().join("out/made"));
+        if code == "DG0201" {
+            command.env("DOCGENIE_HOME", &full);
+        }
+        let Some(mut command) = with_little_room(&command, &full) else {
+            println!("skipped: `unshare` may not mount a small disk here");
+            return;
+        };
+        refused(&mut command, 3, code);
+        nothing_left(&home);
+    }
+}
+
+/// The same command where this folder is on a disk of 6 MB; it ends with status 9 if anything but
+/// the home of the engine is left there. `None` where disks cannot be mounted.
+fn with_little_room(command: &Command, folder: &Path) -> Option<Command> {
+    const SCRIPT: &str = r#"
+        disk=$1; shift
+        mount -t tmpfs -o size=6m tmpfs "$disk"
+        "$@"; status=$?
+        [ "$disk" = "$DOCGENIE_HOME" ] || [ -z "$(ls -A "$disk")" ] || status=9
+        exit $status"#;
+    let small = |command: &mut Command| {
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+    };
+    let mut probe = program("unshare");
+    small(&mut probe);
+    let probe = probe.arg("mount -t tmpfs tmpfs /tmp").output();
+    if !probe.is_ok_and(|it| it.status.success()) {
+        return None;
+    }
+    let mut inside = program("unshare");
+    small(&mut inside);
+    inside.args([SCRIPT, "sh"]).arg(folder);
+    inside.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        inside.env(name, value.unwrap_or_default());
+    }
+    Some(inside)
 }
 
 #[test]

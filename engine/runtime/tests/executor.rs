@@ -289,6 +289,16 @@ impl Bench {
         self.folder.path().join("out")
     }
 
+    #[track_caller]
+    fn nothing_appeared(&self) {
+        assert!(!self.out().exists());
+        let beside = neighbours(self.folder.path());
+        assert!(
+            !beside.iter().any(|name| name.contains("partial")),
+            "{beside:?}"
+        );
+    }
+
     async fn run(&self, write: serde_json::Value, print: serde_json::Value) -> RunOutcome {
         self.run_with(write, print, 4, CancellationToken::new())
             .await
@@ -550,12 +560,7 @@ async fn nothing_appears_when_nothing_succeeds_or_the_run_fails() {
         let outcome = bench.run(json!({ "count": 2 }), print).await;
         assert_eq!(outcome.state, RunState::Failed);
         assert_eq!(outcome.problem.unwrap().code, code);
-        assert!(!bench.out().exists());
-        assert!(
-            !neighbours(bench.folder.path())
-                .iter()
-                .any(|name| name.contains("partial"))
-        );
+        bench.nothing_appeared();
     }
 }
 
@@ -579,12 +584,7 @@ async fn cancelling_ends_at_once_and_leaves_nothing_half_done() {
         .unwrap();
     assert_eq!(outcome.state, RunState::Cancelled);
     assert_eq!(outcome.problem.unwrap().code, CANCELLED.as_str());
-    assert!(!bench.out().exists());
-    assert!(
-        !neighbours(bench.folder.path())
-            .iter()
-            .any(|name| name.contains("partial"))
-    );
+    bench.nothing_appeared();
 }
 
 #[tokio::test(flavor = "multi_thread")]
