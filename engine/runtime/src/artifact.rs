@@ -105,65 +105,75 @@ pub trait ArtifactStore: Send + Sync {
     async fn flush(&self) -> Result<(), ArtifactError>;
 }
 
-/// The slots of one document in flight: digests, and the decoded values of this walk, so that a
-/// value is not read and decoded again by every stage.
-pub struct DocumentSlots {
+/// The filled slots of a document: a digest for each, and the values behind them.
+#[derive(Clone)]
+pub(crate) struct DocumentSlots {
+    digests: BTreeMap<Slot, Digest>,
+    values: Arc<Values>,
+}
+
+/// The values that one walk of a document has read, so that they are not read and decoded again by
+/// every stage.
+struct Values {
     store: Arc<dyn ArtifactStore>,
-    digests: Mutex<BTreeMap<Slot, Digest>>,
     decoded: Mutex<BTreeMap<Digest, Arc<dyn Any + Send + Sync>>>,
 }
 
 impl DocumentSlots {
     /// An empty document over this store.
-    #[must_use]
-    pub fn new(store: Arc<dyn ArtifactStore>) -> Self {
+    pub(crate) fn new(store: Arc<dyn ArtifactStore>) -> Self {
+        let decoded = Mutex::default();
         Self {
-            store,
-            digests: Mutex::default(),
-            decoded: Mutex::default(),
+            digests: BTreeMap::new(),
+            values: Arc::new(Values { store, decoded }),
         }
     }
 
-    /// The digests, in order of slot.
-    #[must_use]
-    pub fn digests(&self) -> Vec<(Slot, Digest)> {
-        let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-        digests
-            .iter()
-            .map(|(slot, digest)| (*slot, *digest))
-            .collect()
+    /// The digests by slot.
+    pub(crate) fn digests(&self) -> &BTreeMap<Slot, Digest> {
+        &self.digests
     }
 
     /// Points slots at artifacts.
-    pub fn fill(&self, outputs: &[(Slot, Digest)]) {
-        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-        digests.extend(outputs.iter().copied());
+    pub(crate) fn fill(&mut self, outputs: &[(Slot, Digest)]) {
+        self.digests.extend(outputs.iter().copied());
+    }
+
+    /// These slots alone, as they are filled now.
+    pub(crate) fn only(&self, slots: &[Slot]) -> Self {
+        let filled = |slot: &Slot| Some((*slot, *self.digests.get(slot)?));
+        Self {
+            digests: slots.iter().filter_map(filled).collect(),
+            values: self.values.clone(),
+        }
     }
 
     /// The value of a slot; `None` where it is empty.
     ///
     /// # Errors
     /// When its artifact is missing, damaged or of another type.
-    pub async fn read<T: SlotValue>(&self) -> Result<Option<Arc<T>>, ArtifactError> {
-        let digest = {
-            let digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
-            digests.get(&T::SLOT).copied()
-        };
-        let Some(digest) = digest else {
-            return Ok(None);
-        };
+    pub(crate) async fn read<T: SlotValue>(&self) -> Result<Option<Arc<T>>, ArtifactError> {
+        match self.digests.get(&T::SLOT) {
+            Some(digest) => self.values.read(*digest).await.map(Some),
+            None => Ok(None),
+        }
+    }
+}
+
+impl Values {
+    async fn read<T: SlotValue>(&self, digest: Digest) -> Result<Arc<T>, ArtifactError> {
         let known = {
             let decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
             decoded.get(&digest).cloned()
         };
         if let Some(value) = known.and_then(|value| value.downcast::<T>().ok()) {
-            return Ok(Some(value));
+            return Ok(value);
         }
         let bytes = self.store.get(digest).await?;
         let value = T::decode(bytes).map_err(|source| ArtifactError::Decode { digest, source })?;
         let value = Arc::new(value);
         let mut decoded = self.decoded.lock().unwrap_or_else(PoisonError::into_inner);
         decoded.insert(digest, value.clone());
-        Ok(Some(value))
+        Ok(value)
     }
 }

@@ -314,9 +314,8 @@ impl Flight<'_> {
 /// The dataset key after one more document: what a dataset depends on is the sequence of its
 /// documents' artifacts and failures.
 fn extended(key: Digest, walked: &Walked) -> Digest {
-    let digests = walked.slots.digests();
     let mut parts = vec![key.as_bytes().to_vec(), walked.id.to_string().into_bytes()];
-    for (slot, digest) in &digests {
+    for (slot, digest) in walked.slots.digests() {
         parts.push(slot.name().as_bytes().to_vec());
         parts.push(digest.as_bytes().to_vec());
     }

@@ -15,7 +15,10 @@ use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
 
-use crate::{artifact::ArtifactError, files::DatasetFolder};
+use crate::{
+    artifact::{ArtifactError, DocumentSlots},
+    files::DatasetFolder,
+};
 
 /// What is outside a pipeline file and a stage may need when it is built.
 #[derive(Clone, Debug)]
@@ -213,13 +216,15 @@ impl DatasetContext {
     }
 }
 
-/// A document as a stage sees it.
+/// A document as a stage sees it: the slots among the stage's declared reads, as they were filled
+/// when it started.
+#[derive(Clone)]
 pub struct DocumentContext {
     /// Its name, which holds its index.
     pub id: DocumentId,
     /// The seed for this stage and document; derived from the run seed.
     pub seed: Seed,
-    pub(crate) slots: Arc<crate::artifact::DocumentSlots>,
+    pub(crate) slots: DocumentSlots,
 }
 
 impl DocumentContext {
@@ -235,18 +240,13 @@ impl DocumentContext {
         })
     }
 
-    /// The value of a slot, or `None` where no stage has written it.
+    /// The value of a slot the stage declared among its `reads_if_present`, or `None` where no
+    /// earlier stage has written it.
     ///
     /// # Errors
     /// When its artifact is missing or broken.
     pub async fn read_if_present<T: SlotValue>(&self) -> Result<Option<Arc<T>>, StageFailure> {
         self.slots.read::<T>().await.map_err(Into::into)
-    }
-
-    /// Digests of all filled slots, in order of slot.
-    #[must_use]
-    pub fn digests(&self) -> Vec<(Slot, Digest)> {
-        self.slots.digests()
     }
 }
 

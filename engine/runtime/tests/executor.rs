@@ -20,11 +20,10 @@ use docgenie_document::{
 use docgenie_pipeline::{Plan, PlannedStage, Scope, SlotUse};
 use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
-    executor::{CANCELLED, Executor, NOTHING_SUCCEEDED, RunOrder, RunOutcome},
+    executor::{CANCELLED, Executor, NOTHING_SUCCEEDED, RunError, RunOrder, RunOutcome},
     files::DatasetFolder,
     job::{JobStore, RunSpec, RunState, memory::MemoryJobs},
     progress::{Observer, Progress},
-    registry::Registry,
     stage::{
         Built, DatasetContext, DatasetStage, DocumentContext, DocumentStage, Outputs, RunFacts,
         StageConfig, StageEnv, StageFailure, StageKind,
@@ -151,6 +150,44 @@ impl DocumentStage for Print {
         Outputs::new()
             .with(&Pdf(html.0.clone().into_bytes()))
             .map(|outputs| outputs.noting("printed"))
+    }
+}
+
+/// Looks, after a while, whether another stage's slot is filled, or fails.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Peek {
+    #[serde(default)]
+    fails: bool,
+}
+
+impl StageConfig for Peek {
+    const NAME: &'static str = "peek";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "peeks";
+    const DOCUMENTATION: &'static str = "";
+    const SCOPE: Scope = Scope::Document;
+
+    fn slots(&self) -> SlotUse {
+        SlotUse {
+            reads_if_present: vec![Slot::Pdf],
+            ..SlotUse::default()
+        }
+    }
+
+    fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        Ok(Built::Document(Arc::new(self)))
+    }
+}
+
+#[async_trait]
+impl DocumentStage for Peek {
+    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        if self.fails {
+            return Err(StageFailure::new(REFUSED, "nothing to be seen"));
+        }
+        let seen = document.read_if_present::<Pdf>().await?.is_some();
+        Ok(Outputs::new().noting(format!("seen: {seen}")))
     }
 }
 
@@ -311,24 +348,28 @@ impl Bench {
         jobs: usize,
         cancel: CancellationToken,
     ) -> RunOutcome {
-        let registry: Registry = [
+        let order = order(self.folder.path(), write, print, jobs);
+        self.execute(order, cancel).await.unwrap()
+    }
+
+    async fn execute(
+        &self,
+        order: RunOrder,
+        cancel: CancellationToken,
+    ) -> Result<RunOutcome, RunError> {
+        let kinds = [
             StageKind::of::<Write>(),
+            StageKind::of::<Peek>(),
             StageKind::of::<Print>(),
             StageKind::of::<Bind>(),
-        ]
-        .into_iter()
-        .collect();
+        ];
         let executor = Executor {
-            registry,
+            registry: kinds.into_iter().collect(),
             artifacts: self.artifacts.clone(),
             jobs: self.jobs.clone(),
             engine: "0".to_owned(),
         };
-        let order = order(self.folder.path(), write, print, jobs);
-        executor
-            .run(order, self.ear.clone(), cancel, |_| ())
-            .await
-            .unwrap()
+        executor.run(order, self.ear.clone(), cancel, |_| ()).await
     }
 
     fn heard_hits(&self) -> (usize, usize) {
@@ -347,22 +388,39 @@ impl Bench {
     }
 }
 
+fn stage(
+    uses: &str,
+    scope: Scope,
+    options: serde_json::Value,
+    slots: SlotUse,
+    after: Vec<usize>,
+) -> PlannedStage {
+    PlannedStage {
+        id: uses.to_owned(),
+        uses: uses.to_owned(),
+        scope,
+        options: options.as_object().cloned().unwrap_or_default(),
+        slots,
+        after,
+        location: format!("test.toml:1:1 {uses}"),
+    }
+}
+
+/// With `peek` before `print` in the plan, neither waiting for the other.
+fn peeking(mut order: RunOrder, peek: serde_json::Value) -> RunOrder {
+    let slots = SlotUse::default();
+    let peek = stage("peek", Scope::Document, peek, slots, vec![0]);
+    order.plan.stages.insert(1, peek);
+    order.plan.stages[3].after = vec![2];
+    order
+}
+
 fn order(
     folder: &Path,
     write: serde_json::Value,
     print: serde_json::Value,
     jobs: usize,
 ) -> RunOrder {
-    let stage =
-        |uses: &str, scope, options: serde_json::Value, slots: SlotUse, after| PlannedStage {
-            id: uses.to_owned(),
-            uses: uses.to_owned(),
-            scope,
-            options: options.as_object().cloned().unwrap_or_default(),
-            slots,
-            after,
-            location: format!("test.toml:1:1 {uses}"),
-        };
     let reads = |slot| SlotUse {
         reads: vec![slot],
         ..SlotUse::default()
@@ -447,6 +505,34 @@ async fn the_tree_is_the_same_at_any_concurrency() {
     }
     assert_eq!(trees[0].len(), 31);
     assert_eq!(trees[0], trees[1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_sees_what_it_declared_and_nothing_of_those_beside_it() {
+    let bench = Bench::new();
+    let write = json!({ "count": 3 });
+    let order = order(bench.folder.path(), write, json!({ "test": "peek" }), 4);
+    let order = peeking(order, json!({}));
+    let outcome = bench
+        .execute(order, CancellationToken::new())
+        .await
+        .unwrap();
+    assert_eq!(outcome.remarks["seen: false"], 3);
+    assert_eq!(outcome.remarks.len(), 2, "{:?}", outcome.remarks);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_names_the_first_stage_by_plan_and_not_by_time() {
+    let bench = Bench::new();
+    let print = json!({ "test": "first", "fails": ["document_1", "document_2"] });
+    let order = order(bench.folder.path(), json!({ "count": 3 }), print, 4);
+    let order = peeking(order, json!({ "fails": true }));
+    let outcome = bench
+        .execute(order, CancellationToken::new())
+        .await
+        .unwrap();
+    let stages = outcome.dead_letters.iter().map(|letter| &letter.stage);
+    assert_eq!(stages.collect::<Vec<_>>(), ["peek"; 3]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -612,28 +698,13 @@ async fn a_folder_of_somebody_else_is_left_alone() {
     let bench = Bench::new();
     fs::create_dir(bench.out()).unwrap();
     fs::write(bench.out().join("thesis.txt"), "years of work").unwrap();
-    let registry: Registry = [
-        StageKind::of::<Write>(),
-        StageKind::of::<Print>(),
-        StageKind::of::<Bind>(),
-    ]
-    .into_iter()
-    .collect();
-    let executor = Executor {
-        registry,
-        artifacts: bench.artifacts.clone(),
-        jobs: bench.jobs.clone(),
-        engine: "0".to_owned(),
-    };
     let order = order(
         bench.folder.path(),
         json!({ "count": 1 }),
         json!({ "test": "theirs" }),
         1,
     );
-    let refused = executor
-        .run(order, bench.ear.clone(), CancellationToken::new(), |_| ())
-        .await;
+    let refused = bench.execute(order, CancellationToken::new()).await;
     assert!(refused.is_err());
     assert_eq!(neighbours(&bench.out()), ["thesis.txt"]);
     assert!(

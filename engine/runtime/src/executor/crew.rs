@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
-use docgenie_document::Digest;
+use docgenie_document::{Digest, Slot};
+use docgenie_pipeline::SlotUse;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -20,15 +21,20 @@ pub(super) struct Post {
     pub(super) stage: Arc<dyn DocumentStage>,
     /// Digest of everything a result depends on beside seed and slots.
     pub(super) key: Digest,
-    /// Slots whose digests are part of a result's key, in order.
-    pub(super) reads: Vec<docgenie_document::Slot>,
+    /// The slots it may look at, in order; their digests are part of a result's key.
+    pub(super) reads: Vec<Slot>,
     /// Positions of the posts that must be through before.
     pub(super) after: Vec<usize>,
     pub(super) places: Arc<Semaphore>,
 }
 
-/// Dataset stages by id, in plan order.
-pub(super) type DatasetStages = Vec<(String, Box<dyn DatasetStage>)>;
+/// A dataset stage in place.
+pub(super) struct DatasetPost {
+    pub(super) id: String,
+    pub(super) stage: Box<dyn DatasetStage>,
+    /// The slots it may look at.
+    pub(super) reads: Vec<Slot>,
+}
 
 /// The document stages of a run and what is known before it begins.
 pub(super) struct Crew {
@@ -44,7 +50,7 @@ impl Crew {
     pub(super) fn build(
         executor: &Executor,
         order: &RunOrder,
-    ) -> Result<(Self, DatasetStages), RunError> {
+    ) -> Result<(Self, Vec<DatasetPost>), RunError> {
         let RunOrder {
             plan, env, spec, ..
         } = order;
@@ -66,7 +72,7 @@ impl Crew {
             },
             home: env.home.clone(),
         };
-        let mut dataset = DatasetStages::new();
+        let mut dataset = Vec::new();
         // Plan positions of document stages become positions among the posts.
         let mut posts = vec![None; plan.stages.len()];
         for (position, planned) in plan.stages.iter().enumerate() {
@@ -92,8 +98,17 @@ impl Crew {
                 identity: identity.clone(),
                 options: options.clone(),
             });
+            let id = planned.id.clone();
+            let SlotUse {
+                reads,
+                reads_if_present,
+                ..
+            } = &planned.slots;
+            let mut reads = [reads.as_slice(), reads_if_present].concat();
+            reads.sort_unstable();
+            reads.dedup();
             match built {
-                Built::Dataset(stage) => dataset.push((planned.id.clone(), stage)),
+                Built::Dataset(stage) => dataset.push(DatasetPost { id, stage, reads }),
                 Built::Document(stage) => {
                     if let Some(documents) = stage.documents() {
                         crew.documents = documents;
@@ -113,13 +128,9 @@ impl Crew {
                         options.as_bytes(),
                         identity.as_bytes(),
                     ]);
-                    let mut reads = planned.slots.reads.clone();
-                    reads.extend(&planned.slots.reads_if_present);
-                    reads.sort_unstable();
-                    reads.dedup();
                     posts[position] = Some(crew.stages.len());
                     crew.stages.push(Post {
-                        id: planned.id.clone(),
+                        id,
                         stage,
                         key,
                         reads,

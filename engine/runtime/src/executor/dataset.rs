@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     executor::{
         RunOrder, RunOutcome,
-        crew::{Crew, DatasetStages},
+        crew::{Crew, DatasetPost},
         walk::Walked,
     },
     files::{self, DatasetFolder, DatasetManifest, PublishError},
@@ -27,7 +27,7 @@ struct Record {
 
 /// The dataset stages of a run and the place their files go.
 pub(super) struct Dataset {
-    stages: DatasetStages,
+    stages: Vec<DatasetPost>,
     out: Option<PathBuf>,
     zip: Option<PathBuf>,
     folder: Option<DatasetFolder>,
@@ -41,7 +41,7 @@ impl Dataset {
     pub(super) fn open(
         order: &RunOrder,
         crew: &Crew,
-        stages: DatasetStages,
+        stages: Vec<DatasetPost>,
     ) -> Result<Self, PublishError> {
         let (out, zip) = if stages.is_empty() {
             (None, None)
@@ -105,8 +105,8 @@ impl Dataset {
             return Ok(());
         };
         let folder = DatasetFolder::stage_beside(target)?;
-        for (_, stage) in &mut self.stages {
-            stage.begin(&self.facts, &folder).await?;
+        for post in &mut self.stages {
+            post.stage.begin(&self.facts, &folder).await?;
         }
         self.folder = Some(folder);
         Ok(())
@@ -117,13 +117,14 @@ impl Dataset {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        for (id, stage) in &mut self.stages {
+        for post in &mut self.stages {
+            let seed = self.facts.seed.of_document(walked.id.index());
             let context = DocumentContext {
                 id: walked.id,
-                seed: self.facts.seed.of_document(walked.id.index()).derive(id),
-                slots: walked.slots.clone(),
+                seed: seed.derive(&post.id),
+                slots: walked.slots.only(&post.reads),
             };
-            stage.add(&context, folder).await?;
+            post.stage.add(&context, folder).await?;
         }
         Ok(())
     }
@@ -142,8 +143,8 @@ impl Dataset {
             dead_letters: outcome.dead_letters.clone(),
             values: Outputs::new(),
         };
-        for (_, stage) in &mut self.stages {
-            let outputs = stage.finish(&dataset, &folder).await?;
+        for post in &mut self.stages {
+            let outputs = post.stage.finish(&dataset, &folder).await?;
             dataset.values.0.extend(outputs.0);
         }
         let targets = self.targets();

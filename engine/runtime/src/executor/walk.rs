@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use docgenie_document::{Digest, DocumentId, Seed, Slot, code::Problem};
+use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio_util::sync::CancellationToken;
 
@@ -31,7 +31,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// A document that has left the stages.
 pub(super) struct Walked {
     pub(super) id: DocumentId,
-    pub(super) slots: Arc<DocumentSlots>,
+    pub(super) slots: DocumentSlots,
     /// Milliseconds by stage, for stages whose result was made rather than recalled.
     pub(super) spent: BTreeMap<String, u64>,
     pub(super) remarks: Vec<String>,
@@ -42,7 +42,7 @@ impl Walked {
     fn new(id: DocumentId, artifacts: Arc<dyn ArtifactStore>) -> Self {
         Self {
             id,
-            slots: Arc::new(DocumentSlots::new(artifacts)),
+            slots: DocumentSlots::new(artifacts),
             spent: BTreeMap::new(),
             remarks: Vec::new(),
             failure: None,
@@ -124,11 +124,15 @@ impl Walker {
         let mut through = vec![false; stages.len()];
         let mut remarks = BTreeMap::new();
         let mut under_way = FuturesUnordered::new();
+        // Where a stage fails, those before it in the plan go on: the failure that is reported is
+        // the first by position, whichever came first in time.
+        let mut end = stages.len();
         loop {
-            for (position, post) in stages.iter().enumerate() {
+            for (position, post) in stages.iter().enumerate().take(end) {
                 if !started[position] && post.after.iter().all(|&before| through[before]) {
                     started[position] = true;
-                    let step = self.step(post, id, walked.slots.clone(), fresh);
+                    let slots = walked.slots.only(&post.reads);
+                    let step = self.step(post, id, slots, fresh);
                     under_way.push(step.map(move |result| (position, result)));
                 }
             }
@@ -153,8 +157,14 @@ impl Walker {
                     });
                 }
                 Err(failure) => {
-                    walked.failure = Some((post.id.clone(), failure));
-                    break;
+                    let ends_run = failure.reach == Reach::Run;
+                    if position < end || ends_run {
+                        end = position;
+                        walked.failure = Some((post.id.clone(), failure));
+                    }
+                    if ends_run {
+                        break;
+                    }
                 }
             }
         }
@@ -167,7 +177,7 @@ impl Walker {
         &self,
         post: &Post,
         id: DocumentId,
-        slots: Arc<DocumentSlots>,
+        slots: DocumentSlots,
         fresh: bool,
     ) -> Result<Step, StageFailure> {
         let key = self.key(post, id, &slots);
@@ -237,7 +247,7 @@ impl Walker {
 
     /// The key of a stage's result: everything it depends on.
     fn key(&self, post: &Post, id: DocumentId, slots: &DocumentSlots) -> Digest {
-        let digests: BTreeMap<Slot, Digest> = slots.digests().into_iter().collect();
+        let digests = slots.digests();
         let mut parts = vec![post.key.as_bytes().to_vec()];
         if post.stage.seeded() {
             let seed = self.seed.of_document(id.index()).derive(&post.id);
