@@ -8,7 +8,7 @@ mod staging;
 use std::{
     fs,
     io::{self, Write},
-    path::{Component, Path},
+    path::{Component, Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -86,6 +86,11 @@ impl DatasetFileError {
             Self::Io { .. } => UNWRITABLE_FILE,
         }
     }
+
+    fn io(path: &str) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { path, source }
+    }
 }
 
 impl From<DatasetFileError> for StageFailure {
@@ -124,27 +129,7 @@ impl DatasetFolder {
     /// # Errors
     /// When the path is not plain and relative, is taken, or the file system refuses.
     pub fn create(&self, path: &str) -> Result<fs::File, DatasetFileError> {
-        let plain = path
-            .split('/')
-            .all(|part| matches!(single(part), Some(Component::Normal(_))));
-        if !plain || path.contains(['\\', '\0', ':']) {
-            return Err(DatasetFileError::Path(path.to_owned()));
-        }
-        let full = self.root().join(path);
-        let made =
-            fs::File::create_new(&full).or_else(|error| match (error.kind(), full.parent()) {
-                (io::ErrorKind::NotFound, Some(folder)) => {
-                    fs::create_dir_all(folder).and_then(|()| fs::File::create_new(&full))
-                }
-                _ => Err(error),
-            });
-        made.map_err(|source| match source.kind() {
-            io::ErrorKind::AlreadyExists => DatasetFileError::Twice(path.to_owned()),
-            _ => DatasetFileError::Io {
-                path: path.to_owned(),
-                source,
-            },
-        })
+        create_below(self.root(), path)
     }
 
     /// Writes a whole file.
@@ -152,13 +137,93 @@ impl DatasetFolder {
     /// # Errors
     /// As [`Self::create`].
     pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DatasetFileError> {
-        let mut file = self.create(path)?;
-        file.write_all(bytes)
-            .map_err(|source| DatasetFileError::Io {
-                path: path.to_owned(),
-                source,
-            })
+        write_below(self.root(), path, bytes)
     }
+
+    /// The sub-folder of this name, for a stage that owns it and writes from where the dataset
+    /// cannot be borrowed.
+    #[must_use]
+    pub fn part(&self, name: &str) -> DatasetPart {
+        DatasetPart {
+            root: self.root().to_owned(),
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A sub-folder of a dataset under construction that one stage owns. It appears with its first
+/// file. Nothing is to be written after the stage has finished.
+#[derive(Clone, Debug)]
+pub struct DatasetPart {
+    root: PathBuf,
+    name: String,
+}
+
+impl DatasetPart {
+    /// As [`DatasetFolder::create`], at a path relative to the part.
+    ///
+    /// # Errors
+    /// When the path or the part's name is not plain and relative, the path is taken, or the file
+    /// system refuses.
+    pub fn create(&self, path: &str) -> Result<fs::File, DatasetFileError> {
+        create_below(&self.root, &self.path(path))
+    }
+
+    /// Writes a whole file.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DatasetFileError> {
+        write_below(&self.root, &self.path(path), bytes)
+    }
+
+    /// Removes the part with all that was written into it.
+    ///
+    /// # Errors
+    /// When its name is not plain and relative or the file system refuses.
+    pub fn discard(&self) -> Result<(), DatasetFileError> {
+        let folder = below(&self.root, &self.name)?;
+        match fs::remove_dir_all(folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(DatasetFileError::io(&self.name)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn path(&self, path: &str) -> String {
+        format!("{}/{path}", self.name)
+    }
+}
+
+fn create_below(root: &Path, path: &str) -> Result<fs::File, DatasetFileError> {
+    let full = below(root, path)?;
+    let made = fs::File::create_new(&full).or_else(|error| match (error.kind(), full.parent()) {
+        (io::ErrorKind::NotFound, Some(folder)) => {
+            fs::create_dir_all(folder).and_then(|()| fs::File::create_new(&full))
+        }
+        _ => Err(error),
+    });
+    made.map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => DatasetFileError::Twice(path.to_owned()),
+        _ => DatasetFileError::io(path)(error),
+    })
+}
+
+fn write_below(root: &Path, path: &str, bytes: &[u8]) -> Result<(), DatasetFileError> {
+    let mut file = create_below(root, path)?;
+    file.write_all(bytes).map_err(DatasetFileError::io(path))
+}
+
+/// The place of a plain relative path below the root.
+fn below(root: &Path, path: &str) -> Result<PathBuf, DatasetFileError> {
+    let plain = path
+        .split('/')
+        .all(|part| matches!(single(part), Some(Component::Normal(_))));
+    if !plain || path.contains(['\\', '\0', ':']) {
+        return Err(DatasetFileError::Path(path.to_owned()));
+    }
+    Ok(root.join(path))
 }
 
 fn single(part: &str) -> Option<Component<'_>> {
@@ -185,5 +250,38 @@ mod tests {
         let again = folder.write("a/b/c.txt", b"2");
         assert!(matches!(again, Err(DatasetFileError::Twice(_))));
         assert_eq!(fs::read(folder.root().join("a/b/c.txt")).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_part_is_written_from_anywhere_and_goes_alone() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = DatasetFolder::stage_beside(&place.path().join("out")).unwrap();
+        folder.write("other/kept.txt", b"").unwrap();
+        let part = folder.part("shards");
+        part.discard().unwrap();
+        let writer = part.clone();
+        let written = std::thread::spawn(move || writer.write("a/b.txt", b"1")).join();
+        written.unwrap().unwrap();
+        assert_eq!(
+            fs::read(folder.root().join("shards/a/b.txt")).unwrap(),
+            b"1"
+        );
+        let again = folder.write("shards/a/b.txt", b"2");
+        assert!(matches!(again, Err(DatasetFileError::Twice(path)) if path == "shards/a/b.txt"));
+        for bad in ["", "..", ".", "/etc", "a/../.."] {
+            let bad = folder.part(bad);
+            assert!(matches!(
+                bad.write("x", b""),
+                Err(DatasetFileError::Path(_))
+            ));
+            assert!(matches!(bad.discard(), Err(DatasetFileError::Path(_))));
+        }
+        assert!(matches!(
+            part.write("../x", b""),
+            Err(DatasetFileError::Path(_))
+        ));
+        part.discard().unwrap();
+        assert!(!folder.root().join("shards").exists());
+        assert!(folder.root().join("other/kept.txt").exists());
     }
 }
