@@ -9,11 +9,11 @@
 
 use std::{
     ffi::{OsStr, OsString},
-    io::{self, Read},
+    io,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
-    sync::{Arc, mpsc},
+    sync::Arc,
     thread,
     time::Duration,
 };
@@ -21,8 +21,9 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::AsyncReadExt,
-    process::{Child, ChildStderr},
+    process::{Child, ChildStderr, ChildStdout},
     sync::watch,
+    time::timeout,
 };
 
 /// A program to start, with its arguments and what is added to its environment.
@@ -78,33 +79,45 @@ fn command(program: &Path) -> Command {
     Command::new(program)
 }
 
-/// Runs a program to its end and returns what it wrote to its standard output.
+/// The bytes of an answer at most.
+const OUTPUT_LIMIT: u64 = 64 << 20;
+
+/// Runs a program to its end and returns what it wrote to its standard output. Blocks, and may be
+/// called within a tokio runtime or without: it waits on a thread of its own.
 ///
 /// # Errors
-/// When it cannot be started, ends badly or takes longer than `limit` (it is killed then).
+/// When it cannot be started, ends badly, writes more than 64 MiB or takes longer than `limit`. It
+/// and its descendants are killed then.
 pub fn output(launch: &Launch, limit: Duration) -> io::Result<Vec<u8>> {
-    let mut child = launch.command(0).stdout(Stdio::piped()).spawn()?;
-    let (done, ended) = mpsc::channel();
-    if let Some(mut stdout) = child.stdout.take() {
-        thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let read = stdout.read_to_end(&mut bytes).map(|_| bytes);
-            // The receiver is gone where the time was up.
-            drop(done.send(read));
-        });
-    }
-    let read = ended.recv_timeout(limit);
-    if read.is_err() {
-        // It has not been waited for, so that the number is still its own.
-        let _ = kill_process_group(Pid::from_child(&child), Signal::KILL);
-    }
-    let status = child.wait()?;
-    let bytes = read.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    if status.success() {
-        Ok(bytes)
-    } else {
-        Err(io::Error::other(format!("it ended with {status}")))
-    }
+    let wait = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        runtime
+            .enable_all()
+            .build()?
+            .block_on(answer(launch, limit))
+    };
+    let waited = thread::scope(|scope| scope.spawn(wait).join());
+    waited.unwrap_or_else(|_| Err(io::Error::other("the thread that waits for it panicked")))
+}
+
+async fn answer(launch: &Launch, limit: Duration) -> io::Result<Vec<u8>> {
+    let (child, stdout) = Supervised::start(launch, Stdio::piped())?;
+    let answered = async {
+        let mut bytes = Vec::new();
+        if let Some(stdout) = stdout {
+            let mut capped = stdout.take(OUTPUT_LIMIT + 1);
+            capped.read_to_end(&mut bytes).await?;
+        }
+        if bytes.len() as u64 > OUTPUT_LIMIT {
+            return Err(io::Error::from(io::ErrorKind::FileTooLarge));
+        }
+        match child.status().await {
+            Some(status) if status.success() => Ok(bytes),
+            Some(status) => Err(io::Error::other(format!("it ended with {status}"))),
+            None => Err(io::Error::other("its end was not seen")),
+        }
+    };
+    timeout(limit, answered).await?
 }
 
 /// A running child. Dropping it kills its whole process group.
@@ -121,21 +134,28 @@ impl Supervised {
     /// # Errors
     /// When the program or the shell that guards it cannot be started.
     pub fn spawn(launch: &Launch) -> io::Result<Self> {
+        let (child, _) = Self::start(launch, Stdio::null())?;
+        Ok(child)
+    }
+
+    fn start(launch: &Launch, stdout: Stdio) -> io::Result<(Self, Option<ChildStdout>)> {
         let group = Arc::new(Group::new()?);
         let mut command = launch.command(group.leader.as_raw_nonzero().get());
-        command.stderr(Stdio::piped());
+        command.stdout(stdout).stderr(Stdio::piped());
         let mut child = tokio::process::Command::from(command).spawn()?;
+        let stdout = child.stdout.take();
         let (tail, stderr) = watch::channel(String::new());
         if let Some(pipe) = child.stderr.take() {
             tokio::spawn(keep_tail(pipe, tail));
         }
         let (exit, exited) = watch::channel(None);
         tokio::spawn(watch_over(child, group.clone(), exit));
-        Ok(Self {
+        let supervised = Self {
             group,
             stderr,
             exited,
-        })
+        };
+        Ok((supervised, stdout))
     }
 
     /// Kills the child and all its descendants. Returns at once; [`Self::exited`] tells when it is
@@ -146,8 +166,15 @@ impl Supervised {
 
     /// Waits until the child has exited, by itself or killed. Its descendants are killed then.
     pub async fn exited(&self) {
-        // An error means that the task that waits for the child is gone, and with it the runtime.
-        drop(self.exited.clone().wait_for(Option::is_some).await);
+        self.status().await;
+    }
+
+    /// As [`Self::exited`], with how it ended; `None` where that cannot be told.
+    async fn status(&self) -> Option<ExitStatus> {
+        let mut exited = self.exited.clone();
+        // An error means that waiting for the child has failed, or that the runtime is gone.
+        let status = exited.wait_for(Option::is_some).await.ok()?;
+        *status
     }
 
     /// The end of what the child has written to its standard error.
@@ -241,7 +268,7 @@ async fn keep_tail(mut pipe: ChildStderr, tail: watch::Sender<String>) {
 mod tests {
     use std::time::Instant;
 
-    use tokio::time::{sleep, timeout};
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -315,6 +342,14 @@ mod tests {
         check("echo answer; echo aside >&2", Ok("answer\n"));
         check("exit 3", Err(io::ErrorKind::Other));
         check("sleep 1000 & sleep 1000", Err(io::ErrorKind::TimedOut));
+        let closed = "echo answer; exec >&-; sleep 1000";
+        check(closed, Err(io::ErrorKind::TimedOut));
         assert!(start.elapsed() < SOON);
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut_off() {
+        let endless = output(&shell("while :; do cat /bin/sh; done"), 12 * SOON);
+        assert_eq!(endless.unwrap_err().kind(), io::ErrorKind::FileTooLarge);
     }
 }

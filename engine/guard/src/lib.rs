@@ -1,6 +1,5 @@
-//! All contact with what is not trusted: children, network, hostile files.
-//!
-//! - [`child`] starts programs and sees to it that none outlives the engine.
+//! Contact with what is not trusted, which today is children: [`child`] starts programs and sees to
+//! it that none outlives the engine. [`restart`] starts the engine itself once more.
 
 pub mod child;
 pub mod restart;
