@@ -6,7 +6,10 @@ use std::{
     process::ExitCode,
 };
 
-use docgenie_document::{Code, code::Problem};
+use docgenie_document::{
+    Code,
+    code::{Problem, chain},
+};
 use docgenie_pipeline::{Diagnostic, Level};
 use docgenie_runtime::stage::StageFailure;
 
@@ -42,13 +45,7 @@ pub(crate) enum Stop {
 
 impl Stop {
     pub(crate) fn new(status: Status, code: Code, message: impl Into<String>) -> Self {
-        let problem = Problem {
-            code: code.to_string(),
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-        };
-        Self::Problem(status, Box::new(problem))
+        Self::Problem(status, Box::new(Problem::new(code, message)))
     }
 
     pub(crate) fn because(self, cause: &(dyn Error + 'static)) -> Self {
@@ -58,11 +55,7 @@ impl Stop {
     /// As [`Self::because`], where there may be no cause.
     pub(crate) fn because_of(mut self, cause: Option<&(dyn Error + 'static)>) -> Self {
         if let Self::Problem(_, problem) = &mut self {
-            let mut next = cause;
-            while let Some(error) = next {
-                problem.causes.push(error.to_string());
-                next = error.source();
-            }
+            problem.causes.extend(chain(cause));
         }
         self
     }

@@ -15,7 +15,7 @@ use docgenie_runtime::{
     stage::{Reach, StageFailure},
 };
 use docgenie_store::{
-    artifacts::{FolderArtifacts, Keep, Usage},
+    artifacts::{FolderArtifacts, Usage},
     control::{ControlClient, ControlServer},
     home::{self, Opened},
 };
@@ -191,12 +191,8 @@ impl Runner {
 
     /// Removes remembered results, oldest first, until the rest fits; returns what went.
     pub(crate) fn cache_prune(&self, max_bytes: u64) -> Result<Usage, Stop> {
-        let keep = Keep {
-            max_bytes: Some(max_bytes),
-            ..Keep::default()
-        };
         self.artifacts
-            .prune(keep)
+            .prune(max_bytes)
             .map_err(|error| of_artifacts(&error))
     }
 }

@@ -5,7 +5,7 @@
 //! `DG00` pipeline files, `DG01` running, `DG02` stores, `DG03` rendering, `DG04` boxes and pixels,
 //! `DG05` recognition, `DG06` authoring, `DG07` datasets, `DG09` the environment.
 
-use std::fmt;
+use std::{error::Error, fmt, iter};
 
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +46,44 @@ pub struct Problem {
     /// What the reader can do about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
+}
+
+impl Problem {
+    /// This failed, for no reason known yet.
+    #[must_use]
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code: code.to_string(),
+            message: message.into(),
+            causes: Vec::new(),
+            hint: None,
+        }
+    }
+
+    /// With this error and those beneath it as causes.
+    #[must_use]
+    pub fn because(self, cause: &(dyn Error + 'static)) -> Self {
+        self.because_of(Some(cause))
+    }
+
+    /// As [`Self::because`], where there may be no cause.
+    #[must_use]
+    pub fn because_of(mut self, cause: Option<&(dyn Error + 'static)>) -> Self {
+        self.causes.extend(chain(cause));
+        self
+    }
+
+    /// With what the reader can do.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// The texts of an error and of those beneath it, outermost first.
+pub fn chain(error: Option<&(dyn Error + 'static)>) -> impl Iterator<Item = String> {
+    iter::successors(error, |error| (*error).source()).map(ToString::to_string)
 }
 
 impl fmt::Display for Problem {

@@ -4,7 +4,7 @@
 //! mean is fixed by the slot's [`SlotValue`] type: text and files are kept as they are, structured
 //! values as MessagePack maps.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -64,23 +64,6 @@ slots! {
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-/// A name that no slot has.
-#[derive(Debug, thiserror::Error)]
-#[error("no slot is named `{0}`")]
-pub struct UnknownSlot(String);
-
-impl FromStr for Slot {
-    type Err = UnknownSlot;
-
-    fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .iter()
-            .copied()
-            .find(|slot| slot.name() == name)
-            .ok_or_else(|| UnknownSlot(name.to_owned()))
     }
 }
 
@@ -226,14 +209,6 @@ impl SlotValue for Pdf {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_survive_text() {
-        for slot in Slot::ALL {
-            assert_eq!(slot.name().parse::<Slot>().unwrap(), *slot);
-        }
-        assert!("nothing".parse::<Slot>().is_err());
-    }
 
     #[test]
     fn values_survive_bytes() {

@@ -98,9 +98,6 @@ pub trait ArtifactStore: Send + Sync {
     /// The remembered result, if it is known and all its artifacts are present.
     async fn recall(&self, key: Digest) -> Result<Option<Memo>, ArtifactError>;
 
-    /// Forgets a result, so that it is made anew.
-    async fn forget(&self, key: Digest) -> Result<(), ArtifactError>;
-
     /// Makes everything written so far survive a power cut.
     async fn flush(&self) -> Result<(), ArtifactError>;
 }

@@ -43,9 +43,9 @@ pub const CANCELLED: Code = Code::new("DG0105");
 /// Every document failed, so there is no dataset.
 pub const NOTHING_SUCCEEDED: Code = Code::new("DG0106");
 
-/// How often acknowledged documents are made durable at the latest.
+/// Documents are committed in groups: with the first that finishes so long after the last commit …
 const COMMIT_EVERY: Duration = Duration::from_millis(200);
-/// How many finished documents wait for a commit at most.
+/// … or when so many wait.
 const COMMIT_AT: usize = 128;
 
 /// What is to be run and where its dataset goes.
@@ -177,12 +177,10 @@ struct Flight<'a> {
 impl Flight<'_> {
     async fn fly(&self, dataset: Dataset) -> Result<RunOutcome, RunError> {
         let mut tally = Tally::new(self);
-        let ended = if self.order.fresh || !self.replay(&dataset, &mut tally).await? {
-            self.produce(dataset, &mut tally).await?
+        let ended = if !self.order.fresh && self.stands(&dataset).await {
+            self.retell(&dataset, &mut tally).await?
         } else {
-            tally.outcome.up_to_date = true;
-            tally.outcome.published = dataset.targets();
-            Ok(())
+            self.produce(dataset, &mut tally).await?
         };
         tally.commit().await?;
         let state = match ended {
@@ -207,30 +205,44 @@ impl Flight<'_> {
         Ok(tally.outcome)
     }
 
-    /// Whether the dataset of exactly these documents already stands at its target. Only recalls:
-    /// it stops at the first document that would need work.
-    async fn replay(&self, dataset: &Dataset, tally: &mut Tally<'_>) -> Result<bool, RunError> {
-        let Some(record) = dataset.record() else {
-            return Ok(false);
+    /// Whether the dataset of exactly these documents already stands at its target. Only recalls: it
+    /// stops at the first document that would need work.
+    async fn stands(&self, dataset: &Dataset) -> bool {
+        let Some(standing) = dataset.standing() else {
+            return false;
         };
         let walker = self.walker();
         let mut key = dataset.key();
-        let mut remembered = Vec::new();
         for index in 0..self.crew.documents {
-            let Some(walked) = walker.recall(DocumentId::from_index(index)).await else {
-                return Ok(false);
-            };
-            key = extended(key, &walked);
-            remembered.push(walked);
+            match walker.recall(DocumentId::from_index(index)).await {
+                Some(walked) if !self.cancel.is_cancelled() => key = extended(key, &walked),
+                _ => return false,
+            }
         }
-        if key != record {
-            return Ok(false);
-        }
-        for walked in remembered {
+        key == standing
+    }
+
+    /// Tells of the documents of a dataset that stands. The inner error ends the run.
+    async fn retell(
+        &self,
+        dataset: &Dataset,
+        tally: &mut Tally<'_>,
+    ) -> Result<Result<(), Problem>, RunError> {
+        let walker = self.walker();
+        for index in 0..self.crew.documents {
+            if self.cancel.is_cancelled() {
+                return Ok(Err(cancelled()));
+            }
+            let id = DocumentId::from_index(index);
+            // It is in the dataset, even if somebody has removed what is remembered of it since.
+            let walked = walker.recall(id).await;
+            let walked = walked.unwrap_or_else(|| Walked::new(id, walker.artifacts.clone()));
             tally.hit_all(&walked);
             tally.note(walked).await?;
         }
-        Ok(true)
+        tally.outcome.up_to_date = true;
+        tally.outcome.published = dataset.targets();
+        Ok(Ok(()))
     }
 
     /// Walks the documents and feeds the dataset in index order. The inner error ends the run.
@@ -263,16 +275,16 @@ impl Flight<'_> {
                 () = self.cancel.cancelled() => return Ok(Err(cancelled())),
                 walked = walks.next() => walked,
             };
-            let Some(walked) = walked else { break };
+            let Some(mut walked) = walked else { break };
             if let Some(problem) = walked.ends_run() {
                 return Ok(Err(problem));
             }
-            key = extended(key, &walked);
             if walked.failure.is_none()
-                && let Err(failure) = dataset.add(&walked).await
+                && let Err(failure) = dataset.add(&mut walked, &walker).await
             {
                 return Ok(Err(*failure.problem));
             }
+            key = extended(key, &walked);
             tally.note(walked).await?;
         }
         drop(walks);
@@ -280,11 +292,18 @@ impl Flight<'_> {
         if tally.outcome.succeeded == 0 && self.crew.documents > 0 {
             return Ok(Err(nothing_succeeded(&tally.outcome.dead_letters)));
         }
-        let finishing = dataset.finish(key, &tally.outcome);
-        let published = tokio::select! {
+        let finished = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Ok(Err(cancelled())),
-            published = finishing => published,
+            finished = dataset.finish(&tally.outcome) => finished,
+        };
+        if self.cancel.is_cancelled() {
+            return Ok(Err(cancelled()));
+        }
+        // From here on nothing is cancelled: the dataset appears, and the run tells so.
+        let published = match finished {
+            Ok(()) => dataset.publish(key).await,
+            Err(failure) => Err(failure),
         };
         match published {
             Ok(paths) => {
@@ -327,36 +346,27 @@ fn extended(key: Digest, walked: &Walked) -> Digest {
 }
 
 fn cancelled() -> Problem {
-    Problem {
-        code: CANCELLED.to_string(),
-        message: "the run was cancelled".to_owned(),
-        causes: Vec::new(),
-        hint: Some("run the same command again to go on from where it stopped".to_owned()),
-    }
+    Problem::new(CANCELLED, "the run was cancelled")
+        .hint("run the same command again to go on from where it stopped")
 }
 
 fn nothing_succeeded(dead: &[DeadLetter]) -> Problem {
-    let first = dead.first().map(|letter| {
-        let DeadLetter {
-            document,
-            stage,
-            problem,
-        } = letter;
-        format!("{document} failed in stage `{stage}`: {problem}")
-    });
-    Problem {
-        code: NOTHING_SUCCEEDED.to_string(),
-        message: "no document succeeded, so no dataset was made".to_owned(),
-        causes: first
-            .into_iter()
-            .chain(
-                dead.first()
-                    .into_iter()
-                    .flat_map(|letter| letter.problem.causes.clone()),
-            )
-            .collect(),
-        hint: dead.first().and_then(|letter| letter.problem.hint.clone()),
+    let mut nothing = Problem::new(
+        NOTHING_SUCCEEDED,
+        "no document succeeded, so no dataset was made",
+    );
+    if let Some(DeadLetter {
+        document,
+        stage,
+        problem,
+    }) = dead.first()
+    {
+        let first = format!("{document} failed in stage `{stage}`: {problem}");
+        nothing.causes.push(first);
+        nothing.causes.extend(problem.causes.iter().cloned());
+        nothing.hint.clone_from(&problem.hint);
     }
+    nothing
 }
 
 /// Counts what happened and commits it in groups: artifacts first, then the job events that speak

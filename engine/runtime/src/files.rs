@@ -15,8 +15,11 @@ use std::{
 use docgenie_document::Code;
 
 pub use archive::{ARCHIVE_FOLDER, check_zip_target, write_zip};
-pub use manifest::{DatasetManifest, manifest_matches};
-pub use publish::{FOREIGN_TARGET, MOUNT_POINT, PublishError, UNWRITABLE_TARGET, check_target};
+pub use manifest::DatasetManifest;
+pub use publish::{
+    FOREIGN_TARGET, MOUNT_POINT, NESTED_TARGETS, PublishError, UNWRITABLE_TARGET, check_apart,
+    check_target,
+};
 
 use crate::stage::StageFailure;
 use staging::Staging;

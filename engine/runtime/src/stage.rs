@@ -5,12 +5,16 @@
 //! [`StageConfig::build`] makes the working stage. Adding one touches one folder and one line of
 //! the registry; see `docs/adding-a-stage.md`.
 
-use std::{any::Any, path::PathBuf, sync::Arc};
+use std::{any::Any, error::Error, panic::AssertUnwindSafe, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use docgenie_document::{Code, Digest, DocumentId, Seed, Slot, SlotValue, code::Problem};
+use docgenie_document::{
+    Code, Digest, DocumentId, Seed, Slot, SlotValue,
+    code::{Problem, chain},
+};
 use docgenie_pipeline::StageSpec;
 pub use docgenie_pipeline::{Scope, SlotUse};
+use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value};
@@ -96,12 +100,6 @@ pub trait DocumentStage: Send + Sync {
     /// are shared between documents and runs.
     fn seeded(&self) -> bool {
         false
-    }
-
-    /// Whether its results are remembered. Not for a stage that reads what no key can hold, such
-    /// as a user's file.
-    fn memoised(&self) -> bool {
-        true
     }
 
     /// How many documents it may work on at once.
@@ -313,23 +311,22 @@ impl StageFailure {
     /// A failure of this document.
     #[must_use]
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let problem = Problem {
-            code: code.as_str().to_owned(),
-            message: message.into(),
-            causes: Vec::new(),
-            hint: None,
-        };
         Self {
-            problem: Box::new(problem),
+            problem: Box::new(Problem::new(code, message)),
             reach: Reach::Document,
         }
     }
 
     /// With the chain of causes beneath it.
     #[must_use]
-    pub fn because(mut self, cause: &(dyn std::error::Error + 'static)) -> Self {
-        let chain = std::iter::successors(Some(cause), |error| error.source());
-        self.problem.causes.extend(chain.map(ToString::to_string));
+    pub fn because(self, cause: &(dyn Error + 'static)) -> Self {
+        self.because_of(Some(cause))
+    }
+
+    /// As [`Self::because`], where there may be no cause.
+    #[must_use]
+    pub fn because_of(mut self, cause: Option<&(dyn Error + 'static)>) -> Self {
+        self.problem.causes.extend(chain(cause));
         self
     }
 
@@ -387,8 +384,15 @@ pub(crate) fn panicked(join: tokio::task::JoinError) -> StageFailure {
     }
 }
 
-/// The failure that a caught panic makes.
-pub(crate) fn panic_failure(panic: &(dyn Any + Send)) -> StageFailure {
+/// What a stage returns, or [`PANIC`] where it panics.
+pub(crate) async fn caught<T>(
+    work: impl Future<Output = Result<T, StageFailure>>,
+) -> Result<T, StageFailure> {
+    let done = AssertUnwindSafe(work).catch_unwind().await;
+    done.unwrap_or_else(|panic| Err(panic_failure(&*panic)))
+}
+
+fn panic_failure(panic: &(dyn Any + Send)) -> StageFailure {
     let message = panic
         .downcast_ref::<String>()
         .cloned()

@@ -21,12 +21,12 @@ use docgenie_pipeline::{Plan, PlannedStage, Scope, SlotUse};
 use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
     executor::{CANCELLED, Executor, NOTHING_SUCCEEDED, RunError, RunOrder, RunOutcome},
-    files::DatasetFolder,
+    files::{DatasetFolder, PublishError},
     job::{JobStore, RunSpec, RunState, memory::MemoryJobs},
     progress::{Observer, Progress},
     stage::{
-        Built, DatasetContext, DatasetStage, DocumentContext, DocumentStage, Outputs, RunFacts,
-        StageConfig, StageEnv, StageFailure, StageKind,
+        Built, DatasetContext, DatasetStage, DocumentContext, DocumentStage, Outputs, PANIC,
+        RunFacts, StageConfig, StageEnv, StageFailure, StageKind,
     },
 };
 use schemars::JsonSchema;
@@ -193,10 +193,19 @@ impl DocumentStage for Peek {
 
 /// Writes one file a document and a list of them all.
 #[derive(Serialize, Deserialize, JsonSchema)]
-struct Bind {}
+struct Bind {
+    /// Writes no list.
+    #[serde(default)]
+    idle: bool,
+    /// `add` or `finish`.
+    #[serde(default)]
+    panics_in: String,
+}
 
-#[derive(Default)]
-struct Binder(Vec<String>);
+struct Binder {
+    options: Bind,
+    bound: Vec<String>,
+}
 
 impl StageConfig for Bind {
     const NAME: &'static str = "bind";
@@ -213,7 +222,10 @@ impl StageConfig for Bind {
     }
 
     fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
-        Ok(Built::Dataset(Box::new(Binder::default())))
+        Ok(Built::Dataset(Box::new(Binder {
+            options: self,
+            bound: Vec::new(),
+        })))
     }
 }
 
@@ -229,10 +241,14 @@ impl DatasetStage for Binder {
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         let pdf = document.read::<Pdf>().await?;
+        assert_ne!(self.options.panics_in, "add");
+        if self.options.idle {
+            return Ok(());
+        }
         folder
             .write(&format!("{}.pdf", document.id), &pdf.0)
             .unwrap();
-        self.0.push(document.id.to_string());
+        self.bound.push(document.id.to_string());
         Ok(())
     }
 
@@ -241,12 +257,16 @@ impl DatasetStage for Binder {
         dataset: &DatasetContext,
         folder: &DatasetFolder,
     ) -> Result<Outputs, StageFailure> {
+        assert_ne!(self.options.panics_in, "finish");
+        if self.options.idle {
+            return Ok(Outputs::new());
+        }
         let gaps: Vec<String> = dataset
             .dead_letters
             .iter()
             .map(|letter| letter.document.to_string())
             .collect();
-        let facts = json!({ "generator": "docgenie-engine", "structure_version": "2.0", "documents": self.0, "gaps": gaps });
+        let facts = json!({ "generator": "docgenie-engine", "structure_version": "2.0", "documents": self.bound, "gaps": gaps });
         folder
             .write("metadata.json", facts.to_string().as_bytes())
             .unwrap();
@@ -284,11 +304,6 @@ impl ArtifactStore for MemoryArtifacts {
 
     async fn recall(&self, key: Digest) -> Result<Option<Memo>, ArtifactError> {
         Ok(self.memos.lock().unwrap().get(&key).cloned())
-    }
-
-    async fn forget(&self, key: Digest) -> Result<(), ArtifactError> {
-        self.memos.lock().unwrap().remove(&key);
-        Ok(())
     }
 
     async fn flush(&self) -> Result<(), ArtifactError> {
@@ -349,6 +364,10 @@ impl Bench {
         cancel: CancellationToken,
     ) -> RunOutcome {
         let order = order(self.folder.path(), write, print, jobs);
+        self.run_order(order, cancel).await
+    }
+
+    async fn run_order(&self, order: RunOrder, cancel: CancellationToken) -> RunOutcome {
         self.execute(order, cancel).await.unwrap()
     }
 
@@ -399,7 +418,7 @@ fn stage(
         id: uses.to_owned(),
         uses: uses.to_owned(),
         scope,
-        options: options.as_object().cloned().unwrap_or_default(),
+        options: serde_json::from_value(options).unwrap(),
         slots,
         after,
         location: format!("test.toml:1:1 {uses}"),
@@ -513,10 +532,7 @@ async fn a_stage_sees_what_it_declared_and_nothing_of_those_beside_it() {
     let write = json!({ "count": 3 });
     let order = order(bench.folder.path(), write, json!({ "test": "peek" }), 4);
     let order = peeking(order, json!({}));
-    let outcome = bench
-        .execute(order, CancellationToken::new())
-        .await
-        .unwrap();
+    let outcome = bench.run_order(order, CancellationToken::new()).await;
     assert_eq!(outcome.remarks["seen: false"], 3);
     assert_eq!(outcome.remarks.len(), 2, "{:?}", outcome.remarks);
 }
@@ -527,10 +543,7 @@ async fn a_dead_letter_names_the_first_stage_by_plan_and_not_by_time() {
     let print = json!({ "test": "first", "fails": ["document_1", "document_2"] });
     let order = order(bench.folder.path(), json!({ "count": 3 }), print, 4);
     let order = peeking(order, json!({ "fails": true }));
-    let outcome = bench
-        .execute(order, CancellationToken::new())
-        .await
-        .unwrap();
+    let outcome = bench.run_order(order, CancellationToken::new()).await;
     let stages = outcome.dead_letters.iter().map(|letter| &letter.stage);
     assert_eq!(stages.collect::<Vec<_>>(), ["peek"; 3]);
 }
@@ -691,6 +704,117 @@ async fn a_damaged_artifact_is_made_anew() {
     let outcome = bench.run(json!({ "count": 3 }), changed).await;
     assert_eq!(outcome.succeeded, 3);
     assert_eq!(tree(&bench.out()), whole);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_artifact_that_only_the_dataset_reads_is_made_anew() {
+    let bench = Bench::new();
+    let (write, print) = (json!({ "count": 3 }), json!({ "test": "unread" }));
+    bench.run(write.clone(), print.clone()).await;
+    let whole = tree(&bench.out());
+    fs::remove_dir_all(bench.out()).unwrap();
+    bench.heard_hits();
+    bench
+        .artifacts
+        .blobs
+        .lock()
+        .unwrap()
+        .values_mut()
+        .for_each(|bytes| bytes.push(b'!'));
+    let outcome = bench.run(write, print).await;
+    assert_eq!((outcome.state, outcome.succeeded), (RunState::Completed, 3));
+    assert_eq!(bench.heard_hits(), (6, 6));
+    assert_eq!(tree(&bench.out()), whole);
+}
+
+/// An order for two documents whose `bind` has these options.
+fn binding(bench: &Bench, bind: &serde_json::Value) -> RunOrder {
+    let (write, print) = (json!({ "count": 2 }), json!({ "test": "binding" }));
+    let mut order = order(bench.folder.path(), write, print, 2);
+    order.plan.stages[2].options = bind.as_object().cloned().unwrap();
+    order
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_stage_that_panics_fails_the_run() {
+    for panics_in in ["add", "finish"] {
+        let bench = Bench::new();
+        let order = binding(&bench, &json!({ "panics_in": panics_in }));
+        let outcome = bench.run_order(order, CancellationToken::new()).await;
+        assert_eq!(outcome.problem.unwrap().code, PANIC.as_str());
+        let record = bench.jobs.run(outcome.run).await.unwrap();
+        assert_eq!(record.state, RunState::Failed);
+        bench.nothing_appeared();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_nothing_is_written_nothing_is_published() {
+    let bench = Bench::new();
+    let mut order = binding(&bench, &json!({ "idle": true }));
+    order.spec.zip = Some(bench.folder.path().join("out.zip"));
+    let outcome = bench.run_order(order, CancellationToken::new()).await;
+    assert_eq!((outcome.state, outcome.succeeded), (RunState::Completed, 2));
+    assert_eq!(outcome.published, [] as [PathBuf; 0]);
+    assert_eq!(neighbours(bench.folder.path()), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dataset_that_cannot_be_recorded_is_published_all_the_same() {
+    let bench = Bench::new();
+    fs::write(bench.folder.path().join("home"), "in the way").unwrap();
+    let order = binding(&bench, &json!({}));
+    let outcome = bench.run_order(order, CancellationToken::new()).await;
+    assert_eq!(outcome.state, RunState::Completed);
+    assert_eq!(tree(&bench.out()).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_run_has_published_nothing_and_a_completed_one_has() {
+    for delay in 0..30 {
+        let bench = Bench::new();
+        let cancel = CancellationToken::new();
+        let order = binding(&bench, &json!({}));
+        let later = cancel.clone();
+        let (outcome, ()) = tokio::join!(bench.run_order(order, cancel), async move {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+            later.cancel();
+        });
+        match outcome.state {
+            RunState::Completed => assert_eq!(tree(&bench.out()).len(), 3),
+            state => {
+                assert_eq!(state, RunState::Cancelled, "{delay}");
+                assert!(!bench.out().exists(), "{delay}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zip_within_the_folder_is_refused_before_anything_is_made() {
+    let bench = Bench::new();
+    let mut order = binding(&bench, &json!({}));
+    order.spec.zip = Some(bench.out().join("data.zip"));
+    let refused = bench.execute(order, CancellationToken::new()).await;
+    assert!(matches!(
+        refused,
+        Err(RunError::Target(PublishError::Nested { .. }))
+    ));
+    assert_eq!(neighbours(bench.folder.path()), [] as [&str; 0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_somebody_has_put_into_the_dataset_stays() {
+    let bench = Bench::new();
+    let order = || binding(&bench, &json!({}));
+    bench.run_order(order(), CancellationToken::new()).await;
+    fs::write(bench.out().join("notes.txt"), "years of work").unwrap();
+    let refused = bench.execute(order(), CancellationToken::new()).await;
+    assert!(matches!(
+        refused,
+        Err(RunError::Target(PublishError::Added { file, .. })) if file == "notes.txt"
+    ));
+    assert_eq!(tree(&bench.out()).len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ mod style;
 mod sums;
 mod value;
 
-use std::{path::PathBuf, sync::Arc};
+use std::{error::Error, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use docgenie_document::{Code, Slot, slot::Html};
@@ -165,7 +165,7 @@ impl Author {
     pub fn new(config: &AuthorConfig, templates: Option<&PathBuf>) -> Result<Self, StageFailure> {
         let set = TemplateSet::load(templates).map_err(|error| {
             StageFailure::new(BAD_TEMPLATES, error.to_string())
-                .causes_of(&error)
+                .because_of(error.source())
                 .hint("docs/templates.md describes every file of a template folder")
                 .ends_run()
         })?;
@@ -268,7 +268,7 @@ impl Author {
             seed,
         };
         let html = self.set.author(&recipe).map_err(|error| {
-            StageFailure::new(TEMPLATE_FAILED, error.to_string()).causes_of(&error)
+            StageFailure::new(TEMPLATE_FAILED, error.to_string()).because_of(error.source())
         })?;
         let remark = remark
             .as_ref()
@@ -303,19 +303,6 @@ fn known_language(set: &TemplateSet, name: &str) -> Result<Arc<language::Languag
             .collect();
         unknown(UNKNOWN_LANGUAGE, "language", name, &names)
     })
-}
-
-trait Causes {
-    /// With the causes beneath an error whose own text is the message already.
-    fn causes_of(self, error: &dyn std::error::Error) -> Self;
-}
-
-impl Causes for StageFailure {
-    fn causes_of(mut self, error: &dyn std::error::Error) -> Self {
-        let chain = std::iter::successors(error.source(), |error| error.source());
-        self.problem.causes.extend(chain.map(ToString::to_string));
-        self
-    }
 }
 
 /// A failure that names what there is instead.

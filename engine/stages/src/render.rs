@@ -173,10 +173,9 @@ fn failure(error: &RenderError) -> StageFailure {
             UNPRINTABLE_PAGE
         }
     };
-    let mut failure = StageFailure::new(code, error.to_string()).hint(error.hint());
-    if let Some(cause) = error.source() {
-        failure = failure.because(cause);
-    }
+    let failure = StageFailure::new(code, error.to_string())
+        .because_of(error.source())
+        .hint(error.hint());
     match error {
         // A page that has twice reached the limit would reach it again.
         RenderError::Died => failure.retryable(),

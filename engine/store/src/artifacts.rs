@@ -30,7 +30,7 @@ use async_trait::async_trait;
 use docgenie_document::Digest;
 use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
-    clock, files,
+    files,
 };
 use serde::Serialize;
 use tokio::{sync::Mutex, task::spawn_blocking};
@@ -62,15 +62,6 @@ pub struct Count {
     pub bytes: u64,
 }
 
-/// What a prune keeps, newest results first. The default keeps every result that is whole.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Keep {
-    /// Only results made within this time.
-    pub newer_than: Option<Duration>,
-    /// Only results whose artifacts together fit into this many bytes.
-    pub max_bytes: Option<u64>,
-}
-
 impl FolderArtifacts {
     /// The store in this folder, which is made if need be.
     ///
@@ -100,38 +91,40 @@ impl FolderArtifacts {
         })
     }
 
-    /// Removes what is not to be kept: results, then every artifact that no remaining result points
-    /// at, and leftovers of processes that died. Nothing may run meanwhile, so the caller holds the
-    /// home's lock. Returns what was removed.
+    /// Keeps the newest results, as many in a row as have artifacts that fit into this many bytes
+    /// together, and removes the older ones, results that lack an artifact, every artifact that no
+    /// remaining result points at, and leftovers of processes that died. Nothing may run meanwhile,
+    /// so the caller holds the home's lock. Returns what was removed.
     ///
     /// # Errors
     /// When a folder cannot be read or a file not removed.
-    pub fn prune(&self, keep: Keep) -> Result<Usage, ArtifactError> {
+    pub fn prune(&self, max_bytes: u64) -> Result<Usage, ArtifactError> {
         let blobs = self.layout.files(BLOBS)?;
         let sized = blobs.iter().filter_map(|it| Some((it.digest?, it.bytes)));
         let sizes: BTreeMap<_, _> = sized.collect();
         let mut memos = self.layout.files(MEMOS)?;
         memos.sort_by_key(|memo| (std::cmp::Reverse(memo.made_at), memo.digest));
 
-        let oldest = keep.newer_than.map(|age| now().saturating_sub(age));
-        let mut room = keep.max_bytes.unwrap_or(u64::MAX);
+        let mut room = Some(max_bytes);
         let mut kept = BTreeSet::new();
         let mut removed = Usage::default();
         for memo in &memos {
-            let read = memo.digest.and_then(|key| self.layout.memo(key));
-            let young = oldest.is_none_or(|oldest| memo.made_at >= oldest);
-            let outputs = read.filter(|_| young).map(|memo| memo.outputs);
-            let new: Option<BTreeMap<_, _>> = outputs.and_then(|outputs| {
-                let new = outputs.iter().filter(|(_, digest)| !kept.contains(digest));
+            let whole = memo.digest.and_then(|key| self.layout.memo(key));
+            let new: Option<BTreeMap<_, _>> = whole.and_then(|memo| {
+                let new = memo
+                    .outputs
+                    .iter()
+                    .filter(|(_, digest)| !kept.contains(digest));
                 let sized = new.map(|(_, digest)| Some((*digest, *sizes.get(digest)?)));
                 sized.collect()
             });
-            match new {
-                Some(new) if new.values().sum::<u64>() <= room => {
-                    room -= new.values().sum::<u64>();
-                    kept.extend(new.into_keys());
-                }
-                _ => {
+            if let Some(new) = &new {
+                // Once a result does not fit, no older one is kept in its place.
+                room = room.and_then(|room| room.checked_sub(new.values().sum()));
+            }
+            match new.filter(|_| room.is_some()) {
+                Some(new) => kept.extend(new.into_keys()),
+                None => {
                     removed.memos.add(memo);
                     remove(&memo.path)?;
                 }
@@ -153,8 +146,8 @@ impl ArtifactStore for FolderArtifacts {
         let digest = in_background(move || {
             let digest = Digest::of(&bytes);
             let path = layout.path(BLOBS, digest);
-            // The length tells a whole file from one that a power cut has emptied.
-            let known = fs::metadata(&path).is_ok_and(|it| it.len() == bytes.len() as u64);
+            // A power cut may have emptied what is there, or a failing disk altered it.
+            let known = fs::read(&path).is_ok_and(|there| there == bytes);
             if !known {
                 write(&path, &bytes)?;
             }
@@ -197,10 +190,6 @@ impl ArtifactStore for FolderArtifacts {
         let present = |digest| self.layout.path(BLOBS, digest).is_file();
         let memo = self.layout.memo(key);
         Ok(memo.filter(|memo| memo.outputs.iter().all(|(_, digest)| present(*digest))))
-    }
-
-    async fn forget(&self, key: Digest) -> Result<(), ArtifactError> {
-        remove(&self.layout.path(MEMOS, key))
     }
 
     /// Callers that come while one `syncfs` is under way share the next; where nothing was written
@@ -339,10 +328,6 @@ async fn in_background<T: Send + 'static>(
             source: io::Error::other(error),
         })
     })
-}
-
-fn now() -> Duration {
-    Duration::from_millis(clock::now_ms())
 }
 
 fn since_epoch(time: SystemTime) -> Duration {

@@ -239,7 +239,7 @@ fn summarise(runner: &Runner, outcome: &RunOutcome, elapsed: Duration) -> Result
     }
     if outcome.published.is_empty() {
         report::talk(
-            "the pipeline has no dataset stage such as `package`, so no files were written",
+            "no stage of the pipeline writes files, as `package` does, so there is no dataset",
         );
     }
     Ok(())

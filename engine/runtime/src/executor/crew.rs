@@ -3,15 +3,14 @@
 use std::{path::PathBuf, sync::Arc};
 
 use docgenie_document::{Digest, Slot};
-use docgenie_pipeline::SlotUse;
-use serde_json::Value;
+use docgenie_pipeline::{PlannedStage, SlotUse};
 use tokio::sync::Semaphore;
 
 use crate::{
     executor::{Executor, RunError, RunOrder},
     stage::{
-        BAD_OPTIONS, Built, Concurrency, DatasetStage, DocumentStage, RunFacts, StageFacts,
-        StageFailure,
+        BAD_OPTIONS, Built, Concurrency, DatasetStage, DocumentStage, RunFacts, StageEnv,
+        StageFacts, StageFailure,
     },
 };
 
@@ -76,37 +75,13 @@ impl Crew {
         // Plan positions of document stages become positions among the posts.
         let mut posts = vec![None; plan.stages.len()];
         for (position, planned) in plan.stages.iter().enumerate() {
-            let failed = |source| RunError::Build {
+            let built = build_stage(executor, planned, env);
+            let (built, facts) = built.map_err(|source| RunError::Build {
                 location: planned.location.clone(),
                 source,
-            };
-            let Some(kind) = executor.registry.get(&planned.uses) else {
-                let message = format!("there is no stage `{}`", planned.uses);
-                return Err(failed(StageFailure::new(BAD_OPTIONS, message)));
-            };
-            let built = kind.build(planned.options.clone(), env).map_err(failed)?;
-            let identity = match &built {
-                Built::Document(stage) => stage.identity(),
-                Built::Dataset(stage) => stage.identity(),
-            };
-            let mut options = planned.options.clone();
-            options.retain(|name, _| !kind.neutral_options.contains(&name.as_str()));
-            crew.facts.stages.push(StageFacts {
-                id: planned.id.clone(),
-                uses: planned.uses.clone(),
-                version: kind.version,
-                identity: identity.clone(),
-                options: options.clone(),
-            });
+            })?;
             let id = planned.id.clone();
-            let SlotUse {
-                reads,
-                reads_if_present,
-                ..
-            } = &planned.slots;
-            let mut reads = [reads.as_slice(), reads_if_present].concat();
-            reads.sort_unstable();
-            reads.dedup();
+            let reads = reads_of(&planned.slots);
             match built {
                 Built::Dataset(stage) => dataset.push(DatasetPost { id, stage, reads }),
                 Built::Document(stage) => {
@@ -121,28 +96,19 @@ impl Crew {
                             Arc::new(Semaphore::new(limit))
                         }
                     };
-                    let options = Value::Object(options).to_string();
-                    let key = Digest::of_parts([
-                        planned.uses.as_bytes(),
-                        &kind.version.to_le_bytes(),
-                        options.as_bytes(),
-                        identity.as_bytes(),
-                    ]);
                     posts[position] = Some(crew.stages.len());
+                    let before = planned.after.iter();
                     crew.stages.push(Post {
                         id,
                         stage,
-                        key,
+                        key: key_of(&facts),
                         reads,
-                        after: planned
-                            .after
-                            .iter()
-                            .filter_map(|&before| posts[before])
-                            .collect(),
+                        after: before.filter_map(|&before| posts[before]).collect(),
                         places,
                     });
                 }
             }
+            crew.facts.stages.push(facts);
         }
         crew.facts.documents = crew.documents;
         Ok((crew, dataset))
@@ -157,4 +123,47 @@ impl Crew {
             post.stage.close().await;
         }
     }
+}
+
+fn build_stage(
+    executor: &Executor,
+    planned: &PlannedStage,
+    env: &StageEnv,
+) -> Result<(Built, StageFacts), StageFailure> {
+    let kind = executor.registry.get(&planned.uses).ok_or_else(|| {
+        let message = format!("there is no stage `{}`", planned.uses);
+        StageFailure::new(BAD_OPTIONS, message)
+    })?;
+    let built = kind.build(planned.options.clone(), env)?;
+    let identity = match &built {
+        Built::Document(stage) => stage.identity(),
+        Built::Dataset(stage) => stage.identity(),
+    };
+    let mut options = planned.options.clone();
+    options.retain(|name, _| !kind.neutral_options.contains(&name.as_str()));
+    let facts = StageFacts {
+        id: planned.id.clone(),
+        uses: planned.uses.clone(),
+        version: kind.version,
+        identity,
+        options,
+    };
+    Ok((built, facts))
+}
+
+fn reads_of(slots: &SlotUse) -> Vec<Slot> {
+    let mut reads = [slots.reads.as_slice(), &slots.reads_if_present].concat();
+    reads.sort_unstable();
+    reads.dedup();
+    reads
+}
+
+fn key_of(facts: &StageFacts) -> Digest {
+    let options = serde_json::json!(facts.options).to_string();
+    Digest::of_parts([
+        facts.uses.as_bytes(),
+        &facts.version.to_le_bytes(),
+        options.as_bytes(),
+        facts.identity.as_bytes(),
+    ])
 }

@@ -1,26 +1,36 @@
 //! The dataset side of a run: its stages, its staging folder, its publication.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
-use docgenie_document::{Code, Digest};
+use docgenie_document::{Code, Digest, Seed};
 use serde::{Deserialize, Serialize};
+use tracing::warn;
 
 use crate::{
     executor::{
         RunOrder, RunOutcome,
         crew::{Crew, DatasetPost},
-        walk::Walked,
+        walk::{Walked, Walker, cancelled},
     },
     files::{self, DatasetFolder, DatasetManifest, PublishError},
-    stage::{DatasetContext, DocumentContext, Outputs, RunFacts, StageFailure, blocking},
+    stage::{
+        BROKEN_ARTIFACT, DatasetContext, DocumentContext, Outputs, RunFacts, StageFailure,
+        blocking, caught,
+    },
 };
 
 /// The dataset stands at its target, but that cannot be recorded.
 const UNRECORDED: Code = Code::new("DG0107");
 
-/// What was last published at a target: enough to see that it is still there, unchanged.
+/// What was last published at a target: enough to see whether it is still there, unchanged, and what
+/// somebody else has put into it.
 #[derive(Serialize, Deserialize)]
 struct Record {
+    /// The key before the first document: most datasets that differ do so in it.
+    start: Digest,
     key: Digest,
     manifest: DatasetManifest,
 }
@@ -34,6 +44,8 @@ pub(super) struct Dataset {
     facts: RunFacts,
     /// Where the record of the target is kept.
     record: Option<PathBuf>,
+    /// What this home has last published at the target.
+    published: Option<Record>,
 }
 
 impl Dataset {
@@ -48,24 +60,34 @@ impl Dataset {
         } else {
             (order.spec.out.clone(), order.spec.zip.clone())
         };
-        if let Some(out) = &out {
-            files::check_target(out)?;
-        }
-        if let Some(zip) = &zip {
-            files::check_zip_target(zip)?;
-        }
         let record = out.as_ref().map(|out| {
             let name = Digest::of(out.as_os_str().as_encoded_bytes());
             crew.home.join("published").join(format!("{name}.json"))
         });
-        Ok(Self {
+        let text = record.as_ref().and_then(|path| std::fs::read(path).ok());
+        let dataset = Self {
             stages,
             out,
             zip,
             folder: None,
             facts: crew.facts.clone(),
             record,
-        })
+            published: text.and_then(|text| serde_json::from_slice(&text).ok()),
+        };
+        if let (Some(out), Some(zip)) = (&dataset.out, &dataset.zip) {
+            files::check_apart(out, zip)?;
+        }
+        if let Some(out) = &dataset.out {
+            files::check_target(out, dataset.manifest())?;
+        }
+        if let Some(zip) = &dataset.zip {
+            files::check_zip_target(zip)?;
+        }
+        Ok(dataset)
+    }
+
+    fn manifest(&self) -> Option<&DatasetManifest> {
+        self.published.as_ref().map(|record| &record.manifest)
     }
 
     /// The key before the first document: everything the dataset depends on beside documents.
@@ -83,15 +105,13 @@ impl Dataset {
         Digest::of(facts.to_string().as_bytes())
     }
 
-    /// The key of the dataset that stands at the target, if it is there as it was published. A ZIP
-    /// is always made anew.
-    pub(super) fn record(&self) -> Option<Digest> {
-        if self.zip.is_some() {
-            return None;
-        }
-        let text = std::fs::read(self.record.as_ref()?).ok()?;
-        let record: Record = serde_json::from_slice(&text).ok()?;
-        let stands = files::manifest_matches(self.out.as_ref()?, &record.manifest);
+    /// The key of the dataset that stands at the target, if it is there as it was published and may
+    /// be the one of this run. A ZIP is always made anew.
+    pub(super) fn standing(&self) -> Option<Digest> {
+        let record = self.published.as_ref()?;
+        let stands = self.zip.is_none()
+            && record.start == self.key()
+            && record.manifest.matches(self.out.as_ref()?);
         stands.then_some(record.key)
     }
 
@@ -106,37 +126,42 @@ impl Dataset {
         };
         let folder = DatasetFolder::stage_beside(target)?;
         for post in &mut self.stages {
-            post.stage.begin(&self.facts, &folder).await?;
+            caught(post.stage.begin(&self.facts, &folder)).await?;
         }
         self.folder = Some(folder);
         Ok(())
     }
 
-    /// The next document in index order.
-    pub(super) async fn add(&mut self, walked: &Walked) -> Result<(), StageFailure> {
+    /// The next document in index order. An artifact that no document stage has read may turn out to
+    /// be damaged here; the document is then made anew, once for each stage.
+    pub(super) async fn add(
+        &mut self,
+        walked: &mut Walked,
+        walker: &Walker,
+    ) -> Result<(), StageFailure> {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
+        let seed = self.facts.seed.of_document(walked.id.index());
         for post in &mut self.stages {
-            let seed = self.facts.seed.of_document(walked.id.index());
-            let context = DocumentContext {
-                id: walked.id,
-                seed: seed.derive(&post.id),
-                slots: walked.slots.only(&post.reads),
-            };
-            post.stage.add(&context, folder).await?;
+            match post.add(walked, seed, folder).await {
+                Err(failure) if failure.problem.code == BROKEN_ARTIFACT.as_str() => {
+                    *walked = walker.again(walked.id).await.ok_or_else(cancelled)?;
+                    if let Some((_, failure)) = walked.failure.take() {
+                        return Err(failure);
+                    }
+                    post.add(walked, seed, folder).await?;
+                }
+                added => added?,
+            }
         }
         Ok(())
     }
 
-    /// Finishes every stage and puts the dataset at its targets, whole.
-    pub(super) async fn finish(
-        mut self,
-        key: Digest,
-        outcome: &RunOutcome,
-    ) -> Result<Vec<PathBuf>, StageFailure> {
-        let Some(folder) = self.folder.take() else {
-            return Ok(Vec::new());
+    /// Finishes every stage.
+    pub(super) async fn finish(&mut self, outcome: &RunOutcome) -> Result<(), StageFailure> {
+        let Some(folder) = &self.folder else {
+            return Ok(());
         };
         let mut dataset = DatasetContext {
             succeeded: outcome.succeeded,
@@ -144,32 +169,65 @@ impl Dataset {
             values: Outputs::new(),
         };
         for post in &mut self.stages {
-            let outputs = post.stage.finish(&dataset, &folder).await?;
+            let outputs = caught(post.stage.finish(&dataset, folder)).await?;
             dataset.values.0.extend(outputs.0);
         }
-        let targets = self.targets();
-        blocking(move || self.publish(folder, key)).await?;
-        Ok(targets)
+        Ok(())
     }
 
-    fn publish(self, folder: DatasetFolder, key: Digest) -> Result<(), StageFailure> {
+    /// Puts the dataset at its targets, whole, and names them. Where no stage has written a file
+    /// there is no dataset.
+    pub(super) async fn publish(mut self, key: Digest) -> Result<Vec<PathBuf>, StageFailure> {
+        match self.folder.take() {
+            Some(folder) => blocking(move || self.put(folder, key)).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn put(self, folder: DatasetFolder, key: Digest) -> Result<Vec<PathBuf>, StageFailure> {
+        let manifest = folder.manifest()?;
+        if manifest.is_empty() {
+            return Ok(Vec::new());
+        }
         if let Some(zip) = &self.zip {
             files::write_zip(&folder, zip)?;
         }
-        let (Some(out), Some(record)) = (&self.out, &self.record) else {
-            return Ok(());
-        };
-        let manifest = folder.manifest()?;
-        folder.publish(out)?;
-        keep(record, &Record { key, manifest }).map_err(|error| {
-            StageFailure::new(UNRECORDED, format!("cannot write `{}`", record.display()))
-                .because(&error)
-                .ends_run()
-        })
+        if let Some(out) = &self.out {
+            folder.publish(out, self.manifest())?;
+        }
+        if let Some(path) = &self.record {
+            let start = self.key();
+            let record = Record {
+                start,
+                key,
+                manifest,
+            };
+            if let Err(error) = keep(path, &record) {
+                let path = path.display();
+                warn!(code = %UNRECORDED, %error, "the dataset is published, but `{path}` cannot be written");
+            }
+        }
+        Ok(self.targets())
     }
 }
 
-fn keep(path: &Path, record: &Record) -> std::io::Result<()> {
+impl DatasetPost {
+    async fn add(
+        &mut self,
+        walked: &Walked,
+        seed: Seed,
+        folder: &DatasetFolder,
+    ) -> Result<(), StageFailure> {
+        let context = DocumentContext {
+            id: walked.id,
+            seed: seed.derive(&self.id),
+            slots: walked.slots.only(&self.reads),
+        };
+        caught(self.stage.add(&context, folder)).await
+    }
+}
+
+fn keep(path: &Path, record: &Record) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -18,9 +17,7 @@ use crate::{
         crew::{Crew, Post},
     },
     progress::{Observer, Progress},
-    stage::{
-        BROKEN_ARTIFACT, DocumentContext, Outputs, Reach, StageFailure, panic_failure, panicked,
-    },
+    stage::{BROKEN_ARTIFACT, DocumentContext, Outputs, Reach, StageFailure, caught, panicked},
 };
 
 /// Attempts a stage gets at one document while its failures are retryable.
@@ -39,7 +36,7 @@ pub(super) struct Walked {
 }
 
 impl Walked {
-    fn new(id: DocumentId, artifacts: Arc<dyn ArtifactStore>) -> Self {
+    pub(super) fn new(id: DocumentId, artifacts: Arc<dyn ArtifactStore>) -> Self {
         Self {
             id,
             slots: DocumentSlots::new(artifacts),
@@ -99,13 +96,16 @@ impl Walker {
         }
     }
 
+    /// Makes everything about the document anew; `None` where the run is cancelled meanwhile.
+    pub(super) async fn again(&self, id: DocumentId) -> Option<Walked> {
+        let attempt = self.attempt(id, true);
+        self.cancel.run_until_cancelled(attempt).await
+    }
+
     /// The document as it is remembered; `None` where a stage would have to work.
     pub(super) async fn recall(&self, id: DocumentId) -> Option<Walked> {
         let mut walked = Walked::new(id, self.artifacts.clone());
         for post in &self.crew.stages {
-            if !post.stage.memoised() {
-                return None;
-            }
             let memo = self
                 .artifacts
                 .recall(self.key(post, id, &walked.slots))
@@ -181,11 +181,7 @@ impl Walker {
         fresh: bool,
     ) -> Result<Step, StageFailure> {
         let key = self.key(post, id, &slots);
-        let memoised = post.stage.memoised();
-        if memoised
-            && !fresh
-            && let Some(memo) = self.artifacts.recall(key).await?
-        {
+        if !fresh && let Some(memo) = self.artifacts.recall(key).await? {
             return Ok(Step { memo, spent: None });
         }
         let _place = post.places.acquire().await.map_err(|_| cancelled())?;
@@ -198,7 +194,7 @@ impl Walker {
             slots,
         };
         let began = Instant::now();
-        let outputs = self.persist(post, &context).await?;
+        let outputs = self.run_with_retries(post, &context).await?;
         let mut memo = Memo {
             outputs: Vec::with_capacity(outputs.0.len()),
             remarks: outputs.1,
@@ -206,9 +202,7 @@ impl Walker {
         for (slot, bytes) in outputs.0 {
             memo.outputs.push((slot, self.artifacts.put(bytes).await?));
         }
-        if memoised {
-            self.artifacts.remember(key, &memo).await?;
-        }
+        self.artifacts.remember(key, &memo).await?;
         Ok(Step {
             memo,
             spent: Some(began.elapsed()),
@@ -216,18 +210,14 @@ impl Walker {
     }
 
     /// Runs the stage, again if its failure is worth it.
-    async fn persist(
+    async fn run_with_retries(
         &self,
         post: &Post,
         context: &DocumentContext,
     ) -> Result<Outputs, StageFailure> {
         let mut attempt = 1;
         loop {
-            let run = AssertUnwindSafe(post.stage.run(context)).catch_unwind();
-            let result = run
-                .await
-                .unwrap_or_else(|panic| Err(panic_failure(&*panic)));
-            match result {
+            match caught(post.stage.run(context)).await {
                 Err(failure) if failure.reach == Reach::Attempt && attempt < ATTEMPTS => {
                     self.observer.progress(&Progress::Retry {
                         document: context.id,
@@ -265,6 +255,6 @@ impl Walker {
     }
 }
 
-fn cancelled() -> StageFailure {
+pub(super) fn cancelled() -> StageFailure {
     StageFailure::new(CANCELLED, "the run was cancelled").ends_run()
 }

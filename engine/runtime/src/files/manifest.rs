@@ -1,19 +1,17 @@
-//! Whether a published dataset is still as it was published.
+//! What was published, to be compared with what stands there later.
 
-use std::{fs, io, os::unix::fs::MetadataExt, path::Path};
+use std::{collections::BTreeMap, fs, io, os::unix::fs::MetadataExt, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use docgenie_document::Digest;
-
 use super::{DatasetFolder, publish::PublishError};
 
-/// What a dataset's files look like from outside: a digest over the relative path, size and time of
-/// change of each. Equal manifests mean that nobody has touched the dataset. It is kept outside the
-/// dataset, which holds nothing that depends on time.
+/// What a dataset's files look like from outside: size and time of change (seconds and nanoseconds)
+/// by relative path. Equal manifests mean that nobody has touched the dataset. It is kept outside
+/// the dataset, which holds nothing that depends on time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct DatasetManifest(Digest);
+pub struct DatasetManifest(BTreeMap<String, (u64, i64, i64)>);
 
 impl DatasetFolder {
     /// The manifest of what has been written, which publishing does not change.
@@ -21,26 +19,47 @@ impl DatasetFolder {
     /// # Errors
     /// When the folder cannot be read.
     pub fn manifest(&self) -> Result<DatasetManifest, PublishError> {
-        manifest_of(self.root()).map_err(PublishError::io("read", self.root()))
+        DatasetManifest::of(self.root())
     }
 }
 
-/// Whether the dataset at the target is there exactly as when the manifest was made.
-#[must_use]
-pub fn manifest_matches(target: &Path, manifest: &DatasetManifest) -> bool {
-    manifest_of(target).is_ok_and(|found| found == *manifest)
-}
+impl DatasetManifest {
+    pub(super) fn of(root: &Path) -> Result<Self, PublishError> {
+        let mut found = BTreeMap::new();
+        let visited = for_each_file(root, &mut |path, file| {
+            let stamp = (file.len(), file.mtime(), file.mtime_nsec());
+            found.insert(path.to_owned(), stamp);
+            Ok(())
+        });
+        visited.map_err(PublishError::io("read", root))?;
+        Ok(Self(found))
+    }
 
-fn manifest_of(root: &Path) -> io::Result<DatasetManifest> {
-    let mut sum = Digest::of(b"");
-    for_each_file(root, &mut |path, file| {
-        let size = file.len().to_le_bytes();
-        let (seconds, nanoseconds) = (file.mtime().to_le_bytes(), file.mtime_nsec().to_le_bytes());
-        let parts = [path.as_bytes(), &size, &seconds, &nanoseconds];
-        sum = Digest::of_parts([&sum.as_bytes()[..]].into_iter().chain(parts));
-        Ok(())
-    })?;
-    Ok(DatasetManifest(sum))
+    /// Whether there is no file.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether the dataset at the target is there exactly as when the manifest was made.
+    #[must_use]
+    pub fn matches(&self, target: &Path) -> bool {
+        Self::of(target).is_ok_and(|found| found == *self)
+    }
+
+    /// Whether any file is in both, unchanged: then both are of the same dataset.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let mut files = self.0.iter();
+        files.any(|(path, stamp)| other.0.get(path) == Some(stamp))
+    }
+
+    /// A file that this one has and the other has not.
+    pub(super) fn beyond(&self, other: &Self) -> Option<&str> {
+        let mut paths = self.0.keys();
+        paths
+            .find(|path| !other.0.contains_key(*path))
+            .map(String::as_str)
+    }
 }
 
 /// Calls `visit` with the relative path (`/` between its parts) and metadata of every file below
@@ -87,9 +106,9 @@ mod tests {
             folder.write("a/b.txt", b"b").unwrap();
             folder.write("c.txt", b"c").unwrap();
             let manifest = folder.manifest().unwrap();
-            folder.publish(&out).unwrap();
+            folder.publish(&out, None).unwrap();
             change(&out);
-            assert_eq!(manifest_matches(&out, &manifest), unchanged);
+            assert_eq!(manifest.matches(&out), unchanged);
         };
         check(&|_| {}, true);
         check(&|out| fs::remove_file(out.join("c.txt")).unwrap(), false);

@@ -11,7 +11,7 @@ use docgenie_document::Code;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Deserialize;
 
-use super::{DatasetFolder, staging::resolve};
+use super::{DatasetFolder, DatasetManifest, staging::resolve};
 use crate::stage::StageFailure;
 
 /// What stands at the target is not a dataset of this engine.
@@ -21,12 +21,31 @@ pub const MOUNT_POINT: Code = Code::new("DG0704");
 /// The target cannot be read or written.
 pub const UNWRITABLE_TARGET: Code = Code::new("DG0705");
 
+/// The folder and the ZIP lie one in the other.
+pub const NESTED_TARGETS: Code = Code::new("DG0709");
+
 /// A dataset that cannot be put at its target. What stood there is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// Something stands there that this engine has not made.
     #[error("`{}` exists and is not a dataset of docgenie-engine", .0.display())]
     Foreign(PathBuf),
+    /// Somebody else has put a file into the dataset that would be replaced.
+    #[error("`{}` holds `{file}`, which docgenie-engine has not put there", .target.display())]
+    Added {
+        /// The dataset.
+        target: PathBuf,
+        /// The file, relative to it.
+        file: String,
+    },
+    /// The folder would be replaced with the ZIP in it, or the other way round.
+    #[error("the folder `{}` and the ZIP `{}` lie one in the other", .out.display(), .zip.display())]
+    Nested {
+        /// The folder.
+        out: PathBuf,
+        /// The ZIP.
+        zip: PathBuf,
+    },
     /// A mount point cannot be replaced in one step.
     #[error("`{}` is a mount point and cannot be replaced whole", .0.display())]
     MountPoint(PathBuf),
@@ -48,7 +67,8 @@ impl PublishError {
     #[must_use]
     pub const fn code(&self) -> Code {
         match self {
-            Self::Foreign(_) => FOREIGN_TARGET,
+            Self::Foreign(_) | Self::Added { .. } => FOREIGN_TARGET,
+            Self::Nested { .. } => NESTED_TARGETS,
             Self::MountPoint(_) => MOUNT_POINT,
             Self::Io { .. } => UNWRITABLE_TARGET,
         }
@@ -61,6 +81,10 @@ impl PublishError {
             Self::Foreign(_) => {
                 "name a place that does not exist yet, an empty folder, or a dataset to replace"
             }
+            Self::Added { .. } => {
+                "move it out of the dataset, which is replaced whole, or name another place"
+            }
+            Self::Nested { .. } => "name a place for the ZIP outside the folder",
             Self::MountPoint(_) => "name a folder inside it",
             Self::Io { .. } => {
                 "check that the disk has room and can be written, and run again: finished work is kept"
@@ -87,12 +111,29 @@ impl From<PublishError> for StageFailure {
     }
 }
 
+/// Whether a folder and a ZIP may both be put at these targets.
+///
+/// # Errors
+/// When one lies in the other.
+pub fn check_apart(out: &Path, zip: &Path) -> Result<(), PublishError> {
+    let (real_out, real_zip) = (resolve(out)?, resolve(zip)?);
+    if real_zip.starts_with(&real_out) || real_out.starts_with(&real_zip) {
+        let (out, zip) = (out.to_owned(), zip.to_owned());
+        return Err(PublishError::Nested { out, zip });
+    }
+    Ok(())
+}
+
 /// Whether a dataset may be put here: nothing, an empty folder, or a dataset of this engine, which
-/// would be replaced.
+/// would be replaced. Where it is the one that was `published` here, nothing else may be in it; of
+/// one that came from elsewhere, its mark is all there is to go by.
 ///
 /// # Errors
 /// When something else stands here, or it is a mount point.
-pub fn check_target(target: &Path) -> Result<(), PublishError> {
+pub fn check_target(
+    target: &Path,
+    published: Option<&DatasetManifest>,
+) -> Result<(), PublishError> {
     let found = match fs::metadata(target) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found.map_err(PublishError::io("read", target))?,
@@ -105,6 +146,18 @@ pub fn check_target(target: &Path) -> Result<(), PublishError> {
     let above = above.map_err(PublishError::io("read", target))?;
     if above.is_none_or(|above| above.dev() != found.dev()) {
         return Err(PublishError::MountPoint(target.to_owned()));
+    }
+    if let Some(published) = published {
+        let standing = DatasetManifest::of(target)?;
+        if standing.overlaps(published) {
+            return match standing.beyond(published) {
+                None => Ok(()),
+                Some(file) => Err(PublishError::Added {
+                    target: target.to_owned(),
+                    file: file.to_owned(),
+                }),
+            };
+        }
     }
     let mut entries = fs::read_dir(target).map_err(PublishError::io("read", target))?;
     let metadata = fs::File::open(target.join("metadata.json"));
@@ -134,8 +187,12 @@ impl DatasetFolder {
     /// # Errors
     /// When [`check_target`] refuses or the file system does. The target is then untouched and the
     /// staging folder removed.
-    pub fn publish(self, target: &Path) -> Result<(), PublishError> {
-        check_target(target)?;
+    pub fn publish(
+        self,
+        target: &Path,
+        published: Option<&DatasetManifest>,
+    ) -> Result<(), PublishError> {
+        check_target(target, published)?;
         let target = resolve(target)?;
         let staged = self.root();
         self.staging
@@ -209,7 +266,7 @@ mod tests {
             let folder = DatasetFolder::stage_beside(&out).unwrap();
             folder.write("metadata.json", OURS).unwrap();
             folder.write("img/document_1.png", b"png").unwrap();
-            folder.publish(&out).unwrap();
+            folder.publish(&out, None).unwrap();
             assert_eq!(names(&out), ["img", "metadata.json"]);
             assert_eq!(names(place.path()), ["out"]);
         };
@@ -219,7 +276,7 @@ mod tests {
         fs::create_dir(&out).unwrap();
         let folder = DatasetFolder::stage_beside(&out).unwrap();
         folder.write("a", b"").unwrap();
-        folder.publish(&out).unwrap();
+        folder.publish(&out, None).unwrap();
         assert_eq!(
             (names(&out), names(place.path())),
             (vec!["a".into()], vec!["out".into()])
@@ -227,15 +284,65 @@ mod tests {
     }
 
     #[test]
+    fn what_somebody_has_put_into_a_dataset_is_not_replaced() {
+        let check = |file: &str, again: bool| {
+            let (_place, out) = place(&[]);
+            let publish = |published: Option<&DatasetManifest>| {
+                let folder = DatasetFolder::stage_beside(&out).unwrap();
+                folder.write("metadata.json", OURS).unwrap();
+                folder.write("img/document_1.png", b"png").unwrap();
+                let manifest = folder.manifest().unwrap();
+                folder.publish(&out, published).map(|()| manifest)
+            };
+            let manifest = publish(None).unwrap();
+            super::super::write_atomically(&out.join(file), b"mine").unwrap();
+            let refused = publish(Some(&manifest));
+            assert_eq!(refused.is_ok(), again, "{file}");
+            if let Err(error) = refused {
+                assert_eq!(error.code(), FOREIGN_TARGET);
+                assert!(error.to_string().contains(file), "{error}");
+                assert_eq!(fs::read(out.join(file)).unwrap(), b"mine");
+                // Of a dataset that came from elsewhere nothing is known.
+                publish(None).unwrap();
+                publish(Some(&manifest)).unwrap();
+            }
+        };
+        check("img/notes.txt", false);
+        check("img/document_1.png", true);
+        check("metadata.json", true);
+    }
+
+    #[test]
+    fn a_folder_and_a_zip_lie_apart() {
+        let place = tempfile::tempdir().unwrap();
+        let there = |path: &str| place.path().join(path);
+        fs::create_dir(there("real")).unwrap();
+        std::os::unix::fs::symlink(there("real"), there("link")).unwrap();
+        let check = |out: &str, zip: &str, apart: bool| {
+            let checked = check_apart(&there(out), &there(zip));
+            assert_eq!(checked.is_ok(), apart, "{out} {zip}");
+        };
+        check("out", "out.zip", true);
+        check("real/out", "real/out.zip", true);
+        check("out", "out/data.zip", false);
+        check("out", "out/deep/data.zip", false);
+        check("out", "out", false);
+        check("data.zip/out", "data.zip", false);
+        check("real", "link/data.zip", false);
+        check("link/out", "real/out/data.zip", false);
+        assert_eq!(names(place.path()), ["link", "real"], "nothing is made");
+    }
+
+    #[test]
     fn refuses_what_is_not_its_own() {
         let check = |files: &[(&str, &[u8])]| {
             let (place, out) = place(files);
             let before = names(&out);
-            let error = check_target(&out).unwrap_err();
+            let error = check_target(&out, None).unwrap_err();
             assert_eq!(error.code(), FOREIGN_TARGET);
             let folder = DatasetFolder::stage_beside(&out).unwrap();
             folder.write("a", b"").unwrap();
-            assert!(folder.publish(&out).is_err());
+            assert!(folder.publish(&out, None).is_err());
             assert_eq!(names(&out), before);
             assert_eq!(names(place.path()), ["out"]);
         };
@@ -244,10 +351,10 @@ mod tests {
         check(&[("metadata.json", b"not json")]);
         let file = tempfile::NamedTempFile::new().unwrap();
         assert!(matches!(
-            check_target(file.path()),
+            check_target(file.path(), None),
             Err(PublishError::Foreign(_))
         ));
-        let mount = check_target(Path::new("/proc"));
+        let mount = check_target(Path::new("/proc"), None);
         assert!(matches!(mount, Err(PublishError::MountPoint(_))));
     }
 
@@ -273,7 +380,7 @@ mod tests {
         assert_eq!(names(place.path()), [".out.partial-1", ".out.partial-2"]);
         drop(living);
         assert_eq!(names(place.path()), [".out.partial-2"]);
-        second.publish(&out).unwrap();
+        second.publish(&out, None).unwrap();
         assert_eq!(names(place.path()), ["out"]);
     }
 
@@ -284,7 +391,7 @@ mod tests {
         std::os::unix::fs::symlink(&out, &link).unwrap();
         let folder = DatasetFolder::stage_beside(&link).unwrap();
         folder.write("new", b"").unwrap();
-        folder.publish(&link).unwrap();
+        folder.publish(&link, None).unwrap();
         assert_eq!(names(&out), ["new"]);
         assert_eq!(names(place.path()), ["link", "out"]);
     }

@@ -22,6 +22,7 @@ impl Staging {
     pub(super) fn beside(target: &Path) -> Result<Self, PublishError> {
         let target = resolve(target)?;
         let folder = target.parent().unwrap_or(Path::new("/"));
+        fs::create_dir_all(folder).map_err(PublishError::io("create", folder))?;
         let mut prefix = OsString::from(".");
         prefix.push(target.file_name().unwrap_or_default());
         prefix.push(".partial-");
@@ -59,20 +60,19 @@ impl Drop for Staging {
     }
 }
 
-/// The real place of a target: links followed, folders above it made.
+/// The real place of a target, which need not be there yet: links are followed.
 pub(super) fn resolve(target: &Path) -> Result<PathBuf, PublishError> {
-    if let Ok(real) = target.canonicalize() {
-        return Ok(real);
+    let absolute = std::path::absolute(target).map_err(PublishError::io("find", target))?;
+    match (
+        absolute.canonicalize(),
+        absolute.parent(),
+        absolute.file_name(),
+    ) {
+        (Err(error), Some(above), Some(name)) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(resolve(above)?.join(name))
+        }
+        (real, ..) => real.map_err(PublishError::io("find", target)),
     }
-    let folder = target.parent().unwrap_or(Path::new("."));
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
-    let made = fs::create_dir_all(folder).and_then(|()| folder.canonicalize());
-    let folder = made.map_err(PublishError::io("create", folder))?;
-    Ok(folder.join(target.file_name().unwrap_or_default()))
 }
 
 /// Removes staging folders that nobody holds.

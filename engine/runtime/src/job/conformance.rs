@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
+use docgenie_document::{Code, Digest, DocumentId, Seed, code::Problem};
 use serde_json::Map;
 
 use super::{
@@ -79,12 +79,8 @@ pub fn ended(state: RunState) -> JobEvent {
 }
 
 fn problem() -> Problem {
-    Problem {
-        code: "DG0301".to_owned(),
-        message: "the page does not load".to_owned(),
-        causes: vec!["time is up".to_owned()],
-        hint: None,
-    }
+    let cause = std::io::Error::other("time is up");
+    Problem::new(Code::new("DG0301"), "the page does not load").because(&cause)
 }
 
 async fn create(store: &dyn JobStore) -> RunId {

@@ -251,12 +251,7 @@ async fn packed(options: PackageConfig, check: impl FnOnce(&Path)) {
     let dead = DeadLetter {
         document: DocumentId::from_index(1),
         stage: "render".to_owned(),
-        problem: Problem {
-            code: "DG0301".to_owned(),
-            message: "at /home/ana".to_owned(),
-            causes: Vec::new(),
-            hint: None,
-        },
+        problem: Problem::new(Code::new("DG0301"), "at /home/ana"),
     };
     let mut figures = Map::new();
     figures.insert("total_documents".to_owned(), json!(2));
