@@ -6,7 +6,7 @@
 pub mod conformance;
 pub mod memory;
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
+use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use async_trait::async_trait;
 use docgenie_document::{Code, Digest, DocumentId, Seed, code::Problem};
@@ -131,7 +131,7 @@ pub enum JobEvent {
 }
 
 /// A move that the state machine does not know.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, thiserror::Error, PartialEq, Eq, Serialize, Deserialize)]
 #[error("{run} is {state:?}: `{event}` cannot happen to it")]
 pub struct IllegalMove {
     /// The run.
@@ -139,7 +139,7 @@ pub struct IllegalMove {
     /// Where it stands.
     pub state: RunState,
     /// What was to happen.
-    pub event: &'static str,
+    pub event: Cow<'static, str>,
 }
 
 impl IllegalMove {
@@ -149,7 +149,7 @@ impl IllegalMove {
         Self {
             run: run.id,
             state: run.state,
-            event: "a second outcome of a document",
+            event: Cow::Borrowed("a second outcome of a document"),
         }
     }
 
@@ -159,7 +159,7 @@ impl IllegalMove {
         Self {
             run: run.id,
             state: run.state,
-            event: "removal",
+            event: Cow::Borrowed("removal"),
         }
     }
 }
@@ -238,7 +238,7 @@ impl RunRecord {
         let illegal = |event| IllegalMove {
             run: self.id,
             state: self.state,
-            event,
+            event: Cow::Borrowed(event),
         };
         if self.state.terminal() {
             return Err(illegal("anything"));

@@ -2,8 +2,8 @@
 //!
 //! One connection carries one question, a line of JSON, and one answer, another line. The socket is
 //! `$DOCGENIE_HOME/control.sock`, for the owner's user only. Questions are short and must come at
-//! once, answers are bounded by what was asked for, and neither is waited for longer than ten
-//! seconds, so no client can hold up the owner.
+//! once, answers are as long as what was asked for, and neither is waited for longer than ten
+//! seconds, so no client can hold up the owner for longer.
 
 use std::{
     fs, io,
@@ -56,6 +56,7 @@ enum Question {
 enum Answer {
     Value(Value),
     NoSuchRun(RunId),
+    Illegal(IllegalMove),
     Refused(String),
 }
 
@@ -114,6 +115,13 @@ fn address(folder: &fs::File, name: &str) -> PathBuf {
     format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()).into()
 }
 
+/// Whether somebody listens at the socket of a home.
+pub(crate) fn answers(home: &Path) -> bool {
+    let connected = fs::File::open(home)
+        .and_then(|folder| std::os::unix::net::UnixStream::connect(address(&folder, SOCKET)));
+    connected.is_ok()
+}
+
 async fn serve(listener: UnixListener, jobs: Arc<dyn JobStore>, cancel: Arc<Cancel>) {
     let clients = Arc::new(Semaphore::new(CLIENTS));
     while let Ok(turn) = clients.clone().acquire_owned().await {
@@ -152,6 +160,7 @@ async fn reply(question: Question, jobs: &dyn JobStore, cancel: &Cancel) -> Answ
     match answer(question, jobs, cancel).await {
         Ok(value) => Answer::Value(value),
         Err(StoreError::NoSuchRun(run)) => Answer::NoSuchRun(run),
+        Err(StoreError::Illegal(illegal)) => Answer::Illegal(illegal),
         Err(error) => Answer::Refused(error.to_string()),
     }
 }
@@ -175,7 +184,7 @@ async fn answer(
             Err(StoreError::Illegal(IllegalMove {
                 run,
                 state,
-                event: "cancellation",
+                event: "cancellation".into(),
             }))
         }
     }
@@ -221,6 +230,7 @@ impl ControlClient {
                 serde_json::from_value(value).map_err(|error| self.failed(error))
             }
             Answer::NoSuchRun(run) => Err(StoreError::NoSuchRun(run)),
+            Answer::Illegal(illegal) => Err(StoreError::Illegal(illegal)),
             Answer::Refused(why) => Err(self.failed(why)),
         }
     }

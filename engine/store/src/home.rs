@@ -3,14 +3,16 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use docgenie_document::Code;
 
 use crate::{
-    control::ControlClient,
+    control::{self, ControlClient},
     jobs::{OpenJobsError, SledJobs},
-    lock::HomeLock,
+    lock::{Held, HomeLock},
 };
 
 /// The home cannot be used.
@@ -58,13 +60,18 @@ impl OpenError {
     }
 }
 
-/// Opens the jobs of a home, which is made if need be. Blocks while it looks through them.
+/// How long to wait for an owner that cannot be asked: some own a home only to look at it.
+const PATIENCE: Duration = Duration::from_secs(2);
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Opens the jobs of a home, which is made if need be. Blocks while it looks through them, and for a
+/// moment while another process owns them that cannot be asked.
 ///
 /// # Errors
 /// When the folder or what is in it cannot be read or written. That another process owns them is
 /// no error: it is asked instead.
 pub fn open(home: &Path) -> Result<Opened, OpenError> {
-    let locked = fs::create_dir_all(home).and_then(|()| HomeLock::take(home));
+    let locked = fs::create_dir_all(home).and_then(|()| lock(home));
     let locked = locked.map_err(|source| OpenError::Home {
         home: home.to_owned(),
         source,
@@ -74,5 +81,15 @@ pub fn open(home: &Path) -> Result<Opened, OpenError> {
             .map(Opened::Owner)
             .map_err(OpenError::Jobs),
         Err(held) => Ok(Opened::Held(ControlClient::new(held))),
+    }
+}
+
+fn lock(home: &Path) -> io::Result<Result<HomeLock, Held>> {
+    let begun = Instant::now();
+    loop {
+        match HomeLock::take(home)? {
+            Err(_) if begun.elapsed() < PATIENCE && !control::answers(home) => thread::sleep(PAUSE),
+            taken => return Ok(taken),
+        }
     }
 }

@@ -49,6 +49,8 @@ use crate::lock::HomeLock;
 pub const REBUILT: Code = Code::new("DG0206");
 /// Index and journal of a run have lost the same record.
 pub const LOST: Code = Code::new("DG0208");
+/// The journal of a run cannot be read, so that the run is left out.
+pub const UNREADABLE: Code = Code::new("DG0209");
 
 /// The job store of one machine, opened by [`crate::home::open`]. This process is its only user.
 pub struct SledJobs {

@@ -5,12 +5,10 @@ use std::{
     fs::{self, File},
     io::{self, Seek, Write},
     path::{Path, PathBuf},
-    process, thread,
-    time::Duration,
+    process,
 };
 
 use docgenie_document::Code;
-use docgenie_runtime::clock;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -38,8 +36,6 @@ pub struct Holder {
     pub pid: u32,
     /// Its command line.
     pub command: String,
-    /// Since when, in milliseconds since 1970.
-    pub since: u64,
 }
 
 impl fmt::Display for Holder {
@@ -101,7 +97,6 @@ impl HomeLock {
         let holder = Holder {
             pid: process::id(),
             command: command.join(" "),
-            since: clock::now_ms(),
         };
         file.set_len(0)?;
         file.rewind()?;
@@ -110,15 +105,9 @@ impl HomeLock {
     }
 }
 
-/// What the lock's owner has written into it. It does so right after taking the lock, which another
-/// process may be too early for.
+/// What the lock's owner has written into it, or nobody in particular: it does so right after taking
+/// the lock, so that for a moment another process reads nothing or what the last owner has left.
 fn holder(path: &Path) -> Holder {
-    for _ in 0..10 {
-        let text = fs::read(path).unwrap_or_default();
-        if let Ok(holder) = serde_json::from_slice(&text) {
-            return holder;
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-    Holder::default()
+    let text = fs::read(path).unwrap_or_default();
+    serde_json::from_slice(&text).unwrap_or_default()
 }

@@ -218,6 +218,46 @@ async fn a_journal_that_cannot_be_written_fails_its_run_only() {
 }
 
 #[tokio::test]
+async fn a_journal_that_cannot_be_read_costs_its_run_only() {
+    let foreign = |path: &Path| {
+        let body = "1 {\"event\":\"paused\"}";
+        let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
+        fs::write(path, line).unwrap();
+    };
+    let folder = |path: &Path| fs::create_dir(path).unwrap();
+    for (make, index, why) in [
+        (
+            &foreign as &dyn Fn(&Path),
+            false,
+            "another version of the engine",
+        ),
+        (&folder, false, "directory"),
+        (&folder, true, "directory"),
+    ] {
+        let home = home_with(&[1, 2]).await;
+        let path = journal(home.path(), 2);
+        fs::remove_file(&path).unwrap();
+        make(&path);
+        if !index {
+            fs::remove_dir_all(home.path().join("jobs/index")).unwrap();
+        }
+        // It stays as it is, however often the home is opened.
+        for _ in 0..2 {
+            let jobs = open(home.path());
+            let [(run, told)] = &jobs.recovery().unreadable[..] else {
+                panic!("{:?}", jobs.recovery());
+            };
+            assert_eq!(*run, RunId(2));
+            assert!(told.contains(why), "{told}");
+            assert_eq!(counts(&jobs).await, [(1, 1)]);
+        }
+        let jobs = open(home.path());
+        assert_eq!(jobs.create(started(1)).await.unwrap(), RunId(3));
+        assert!(path.exists());
+    }
+}
+
+#[tokio::test]
 async fn a_home_that_cannot_be_made_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let home = folder.path().join("file");

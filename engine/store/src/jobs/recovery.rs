@@ -1,7 +1,8 @@
 //! Opening: index and journals are compared, and each is made whole from the other.
 
-use std::{collections::BTreeMap, fs, io, iter, path::Path};
+use std::{collections::BTreeMap, error::Error, fs, io, iter, path::Path};
 
+use docgenie_document::code::chain;
 use docgenie_runtime::{
     clock,
     job::{DocumentRecord, JobEvent, RunId, RunRecord, RunState},
@@ -9,7 +10,7 @@ use docgenie_runtime::{
 use tracing::warn;
 
 use super::{
-    IndexError, LOST, OpenJobsError, REBUILT, bytes_below, events_of,
+    IndexError, LOST, OpenJobsError, REBUILT, UNREADABLE, bytes_below, events_of,
     index::{Changes, Contents, Index},
     journal::Journals,
 };
@@ -27,6 +28,8 @@ pub struct Recovery {
     pub repaired: Vec<RunId>,
     /// Runs of which index and journal have both lost something.
     pub lost: Vec<RunId>,
+    /// Runs whose journal cannot be read, and why. They are left out, and left as they are.
+    pub unreadable: Vec<(RunId, String)>,
     /// Runs that were under way when their process died.
     pub interrupted: Vec<RunId>,
 }
@@ -57,6 +60,7 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, OpenJobsError> {
     if missing {
         ids.extend(known.keys());
     }
+    let highest = ids.last().map_or(0, |id| id.0);
     let mut runs = BTreeMap::new();
     for id in ids {
         let run = merge(&index, &journals, id, known.remove(&id), &mut recovery);
@@ -69,7 +73,6 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, OpenJobsError> {
         removed.map_err(OpenJobsError::while_doing(format!("removing {id}")))?;
     }
     recovery.report();
-    let highest = runs.keys().next_back().map_or(0, |id| id.0);
     Ok(Recovered {
         index,
         journals,
@@ -120,17 +123,23 @@ fn set_aside(folder: &Path) -> io::Result<()> {
 }
 
 /// One run from what the index knows of it and what its journal holds; `None` for one that was
-/// never acknowledged.
+/// never acknowledged or whose journal cannot be read.
 fn merge(
     index: &Index,
     journals: &Journals,
     id: RunId,
     known: Option<RunRecord>,
     recovery: &mut Recovery,
-) -> Result<Option<RunRecord>, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Option<RunRecord>, Box<dyn Error + Send + Sync>> {
     let mut events = Vec::new();
     let after = known.as_ref().map_or(0, events_of);
-    let condition = journals.read(id, after, |event| events.push(event))?;
+    let condition = match journals.read(id, after, |event| events.push(event)) {
+        Ok(condition) => condition,
+        Err(error) => {
+            recovery.unreadable.push((id, describe(&error)));
+            return Ok(None);
+        }
+    };
 
     let mut changes = Changes::default();
     let mut record = known;
@@ -224,6 +233,9 @@ impl Recovery {
         if !self.lost.is_empty() {
             warn!(code = %LOST, runs = names(&self.lost), "the job store and the journals of these runs were both damaged: some of their documents may be missing");
         }
+        for (run, why) in &self.unreadable {
+            warn!(code = %UNREADABLE, %run, why, "the journal of a run cannot be read: the run is left out");
+        }
     }
 }
 
@@ -232,8 +244,7 @@ fn names(runs: &[RunId]) -> String {
     names.join(", ")
 }
 
-fn describe(error: &IndexError) -> String {
-    let chain = iter::successors(Some(error as &dyn std::error::Error), |it| it.source());
-    let messages: Vec<_> = chain.map(ToString::to_string).collect();
+fn describe(error: &(dyn Error + 'static)) -> String {
+    let messages: Vec<_> = chain(Some(error)).collect();
     messages.join(": ")
 }
