@@ -53,7 +53,7 @@ fn every_type_renders_in_every_language() {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
+                    let cause = error.source().map(ToString::to_string);
                     failures.insert(format!("{id} in {}: {error} {cause:?}", language.code));
                 }
             }
