@@ -31,4 +31,4 @@ pub use pipeline::Pipeline;
 pub use plan::{Plan, PlannedStage};
 pub use reference::{reference, stage_reference};
 pub use schema::schema;
-pub use source::{Span, decode};
+pub use source::{Span, decode, location};

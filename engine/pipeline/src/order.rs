@@ -1,6 +1,6 @@
 //! Which stage has to wait for which.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use docgenie_document::Slot;
 
@@ -10,20 +10,31 @@ use crate::catalogue::{Scope, SlotUse};
 /// dataset stages; apart from that, stages stay in the order they have. Where `after` has a cycle,
 /// it is cut.
 pub(crate) fn sorted(stages: &[(Scope, Vec<usize>)]) -> Vec<usize> {
-    let mut order: Vec<usize> = Vec::with_capacity(stages.len());
-    while order.len() < stages.len() {
-        let left = || (0..stages.len()).filter(|index| !order.contains(index));
-        let is_free = |index: &usize| {
-            let (_, after) = &stages[*index];
-            after.iter().all(|earlier| order.contains(earlier))
-        };
-        let is_document = |index: &usize| stages[*index].0 == Scope::Document;
-        let next = left()
-            .filter(is_free)
-            .find(is_document)
-            .or_else(|| left().find(is_free))
-            .or_else(|| left().next());
-        order.extend(next);
+    let mut waits_for: Vec<usize> = stages.iter().map(|(_, after)| after.len()).collect();
+    let mut awaited_by = vec![Vec::new(); stages.len()];
+    for (index, (_, after)) in stages.iter().enumerate() {
+        for earlier in after {
+            awaited_by[*earlier].push(index);
+        }
+    }
+    // A stage that still waits comes last: it is taken only where every stage that is left waits.
+    let rank = |index: usize, waits_for: &[usize]| match (waits_for[index], stages[index].0) {
+        (0, Scope::Document) => (0, index),
+        (0, Scope::Dataset) => (1, index),
+        _ => (2, index),
+    };
+    let all = (0..stages.len()).map(|index| rank(index, &waits_for));
+    let mut left: BTreeSet<(u8, usize)> = all.collect();
+    let mut order = Vec::with_capacity(stages.len());
+    while let Some((_, index)) = left.pop_first() {
+        order.push(index);
+        for later in &awaited_by[index] {
+            let was_left = left.remove(&rank(*later, &waits_for));
+            waits_for[*later] -= 1;
+            if was_left {
+                left.insert(rank(*later, &waits_for));
+            }
+        }
     }
     order
 }
@@ -129,6 +140,10 @@ mod tests {
             &[2, 1, 0],
         );
         check(&[(Document, &[1]), (Document, &[0])], &[0, 1]);
+        check(
+            &[(Document, &[0, 2, 2]), (Dataset, &[]), (Document, &[])],
+            &[2, 1, 0],
+        );
     }
 
     #[test]

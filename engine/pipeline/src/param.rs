@@ -4,6 +4,7 @@ use std::{cmp::Ordering, fmt};
 
 use docgenie_document::Code;
 use serde_json::{Number, Value};
+use toml::de::DeValue;
 
 use crate::{
     diagnostic::Report,
@@ -82,7 +83,7 @@ pub enum ParamType {
     Number,
     /// `true` or `false`.
     Boolean,
-    /// An array of strings; in an argument separated by commas.
+    /// An array of strings; in an argument separated by commas, or as TOML has it.
     Strings,
 }
 
@@ -168,6 +169,9 @@ impl Param {
                 .and_then(Number::from_f64)
                 .map(Value::Number),
             ParamType::Boolean => text.parse::<bool>().ok().map(Value::from),
+            ParamType::Strings if text.trim_start().starts_with('[') => {
+                return self.value_of_array(text);
+            }
             ParamType::Strings => {
                 let items = text
                     .split(',')
@@ -180,6 +184,22 @@ impl Param {
             || Err(self.ill_typed(&format!("`{text}`"))),
             |value| self.fit(&value),
         )
+    }
+
+    /// The value that an argument in the form of a TOML array means.
+    fn value_of_array(&self, text: &str) -> Result<Value, Misfit> {
+        let array = DeValue::parse(text.trim()).map_err(|_| {
+            let hint = "write `a,b`, or a TOML array with the quotes kept from the shell: \
+                        `--set 'NAME=[\"a\", \"b\"]'`";
+            Misfit {
+                hint: Some(hint.replace("NAME", &self.name)),
+                ..self.ill_typed(&format!("`{text}`"))
+            }
+        })?;
+        self.fit_node(&Node {
+            span: array.span(),
+            kind: Kind::from(array.get_ref()),
+        })
     }
 
     /// The value as the parameter holds it: numbers in the form of its type.
@@ -576,6 +596,13 @@ mod tests {
             "eng, deu,",
             Ok(json!(["eng", "deu"])),
         );
+        let strings = "{ type = 'strings' }";
+        check(strings, r#" ["eng", 'a, b'] "#, Ok(json!(["eng", "a, b"])));
+        check(strings, "[]", Ok(json!([])));
+        check(strings, "[eng,deu]", Err(ILL_TYPED));
+        check(strings, r#"["eng", 1]"#, Err(ILL_TYPED));
+        check(strings, r#"["eng"] # and"#, Ok(json!(["eng"])));
+        check(strings, r#"["eng"], deu"#, Err(ILL_TYPED));
         check(
             "{ type = 'strings', one_of = ['eng'] }",
             "eng,deu",

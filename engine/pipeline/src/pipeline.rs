@@ -93,12 +93,6 @@ impl Pipeline {
         &self.name
     }
 
-    /// What it is for; may be empty.
-    #[must_use]
-    pub fn description(&self) -> &str {
-        &self.description
-    }
-
     /// Its parameters in order of the file.
     #[must_use]
     pub fn params(&self) -> &[Param] {

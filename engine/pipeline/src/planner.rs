@@ -10,8 +10,8 @@ use serde_json::{Map, Value};
 
 use self::values::{Given, Outcome, Values};
 use crate::{
-    catalogue::{Catalogue, Scope, SlotUse},
-    diagnostic::{Diagnostic, Report, in_order},
+    catalogue::{Scope, SlotUse},
+    diagnostic::{Diagnostic, Report},
     node::{Entry, Kind, Node, Table, type_of},
     options::{self, Fault, ILL_TYPED_OPTION},
     order,
@@ -21,27 +21,6 @@ use crate::{
 
 /// A condition whose value is not a boolean.
 pub(crate) const NOT_BOOLEAN: Code = Code::new("DG0026");
-
-impl Plan {
-    /// Reads a pipeline file and plans a run of it in one go. All diagnostics are in order of
-    /// place; there is no plan if one of them is an error. See [`Pipeline::parse`] and
-    /// [`Pipeline::plan`].
-    #[must_use]
-    pub fn of_file(
-        path_shown: &str,
-        text: &str,
-        catalogue: &Catalogue,
-        set: &[(String, String)],
-    ) -> (Option<Self>, Vec<Diagnostic>) {
-        let (pipeline, mut diagnostics) = Pipeline::parse(path_shown, text, catalogue);
-        let Some(pipeline) = pipeline else {
-            return (None, diagnostics);
-        };
-        let (plan, more) = pipeline.plan(set);
-        diagnostics.extend(more);
-        (plan, in_order(diagnostics))
-    }
-}
 
 impl Pipeline {
     /// Plans a run with the parameters given as `--set key=value`; the last of one name counts.

@@ -8,6 +8,9 @@ use crate::{
     shape::{listed, types},
 };
 
+/// What names and ids look like.
+const NAME: &str = "^[A-Za-z0-9_-]+$";
+
 /// The JSON Schema (draft 2020-12) of pipeline files that use the stages of this catalogue. Names
 /// of plugins are allowed even where the catalogue does not have them.
 #[must_use]
@@ -50,7 +53,11 @@ pub fn schema(catalogue: &Catalogue) -> Value {
         "additionalProperties": false,
         "required": ["name", "stage"],
         "properties": {
-            "name": { "type": "string", "minLength": 1, "description": "The pipeline's name." },
+            "name": {
+                "type": "string",
+                "pattern": NAME,
+                "description": "The pipeline's name, and that of the folder its dataset goes to.",
+            },
             "description": { "type": "string", "description": "What the pipeline is for." },
             "params": {
                 "type": "object",
@@ -99,7 +106,7 @@ fn stage(catalogue: &Catalogue) -> Value {
             },
             "id": {
                 "type": "string",
-                "pattern": "^[A-Za-z0-9_-]+$",
+                "pattern": NAME,
                 "description": "Its name in this pipeline, where that of the stage will not do.",
             },
             "with": { "type": "object", "description": "Its options." },

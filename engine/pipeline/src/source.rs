@@ -69,6 +69,12 @@ impl Source {
     }
 }
 
+/// `path:line:column` of a byte of a file's text, as diagnostics have it.
+#[must_use]
+pub fn location(path_shown: &str, text: &str, byte: usize) -> String {
+    Source::new(path_shown, text).location(byte)
+}
+
 /// The text of a file's bytes.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! The grammar of pipeline files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use docgenie_document::Code;
 use serde_json::Value;
@@ -88,16 +88,9 @@ impl Reader<'_> {
         let keys = [NAME, DESCRIPTION, PARAMS, STAGE];
         let fields = Fields::read(table, "the pipeline", &keys, |_| None, self.report);
         let name = fields.required_string(NAME, 0..0, self.report);
-        if let Some((name, span)) = &name
-            && (name.trim().is_empty() || name.contains(char::is_control))
-        {
-            self.report
-                .error(
-                    BAD_NAME,
-                    span.clone(),
-                    "the pipeline's name is not a line of text",
-                )
-                .hint("give it a short name, such as `name = \"invoices\"`".to_owned());
+        if let Some((name, span)) = &name {
+            let otherwise = "give it a short name, such as `name = \"invoices\"`";
+            self.check_name(name, span, "the name of a pipeline", otherwise);
         }
         let name = name.map(|(name, _)| name.to_owned()).unwrap_or_default();
         let description = fields.string(DESCRIPTION, self.report);
@@ -184,13 +177,14 @@ impl Reader<'_> {
     /// The ids of all stages: those given, and for the others the stage's name, numbered where it
     /// is taken.
     fn ids(&mut self, stages: &[Fields<'_>]) -> Vec<String> {
-        let mut given: Vec<(&str, Span)> = Vec::new();
+        let mut given: BTreeMap<&str, Span> = BTreeMap::new();
         let own: Vec<Option<&str>> = stages
             .iter()
             .map(|fields| {
                 let (id, span) = fields.string(ID, self.report)?;
-                self.check_id(id, &span);
-                if let Some((_, first)) = given.iter().find(|(known, _)| *known == id) {
+                let otherwise = "remove it: the stage then goes by its name";
+                self.check_name(id, &span, "the id of a stage", otherwise);
+                if let Some(first) = given.get(id) {
                     let message = format!("two stages have the id `{id}`");
                     self.report
                         .error(DUPLICATE_ID, span, message)
@@ -199,11 +193,12 @@ impl Reader<'_> {
                         .hint("give each its own".to_owned());
                     return None;
                 }
-                given.push((id, span));
+                given.insert(id, span);
                 Some(id)
             })
             .collect();
-        let mut taken: Vec<String> = given.iter().map(|(id, _)| (*id).to_owned()).collect();
+        let mut taken: BTreeSet<String> = given.into_keys().map(str::to_owned).collect();
+        let mut uses_of: BTreeMap<&str, usize> = BTreeMap::new();
         own.iter()
             .zip(stages)
             .map(|(own, fields)| {
@@ -211,40 +206,43 @@ impl Reader<'_> {
                     return (*id).to_owned();
                 }
                 let uses = fields.get(USES).and_then(|entry| entry.value.as_str());
-                let name = uses.unwrap_or("stage").to_owned();
-                let numbered = (2..).map(|number| format!("{name}-{number}"));
-                let mut candidates = std::iter::once(name.clone()).chain(numbered);
-                let id = candidates.find(|id| !taken.contains(id)).unwrap_or(name);
-                taken.push(id.clone());
-                id
+                let name = uses.unwrap_or("stage");
+                let number = uses_of.entry(name).or_default();
+                loop {
+                    *number += 1;
+                    let id = match *number {
+                        1 => name.to_owned(),
+                        number => format!("{name}-{number}"),
+                    };
+                    if taken.insert(id.clone()) {
+                        return id;
+                    }
+                }
             })
             .collect()
     }
 
-    fn check_id(&mut self, id: &str, span: &Span) {
-        if id.is_empty() {
-            self.report
-                .error(BAD_NAME, span.clone(), "the id of a stage cannot be empty")
-                .hint("remove it: the stage then goes by its name".to_owned());
+    /// Checks what is to be a name or an id; both become parts of paths.
+    fn check_name(&mut self, name: &str, span: &Span, what: &str, otherwise: &str) {
+        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        if !name.is_empty() && name.chars().all(fits) {
             return;
         }
-        let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if !id.chars().all(fits) {
-            let lower = id.to_lowercase();
-            let words: Vec<_> = lower
-                .split(|c| !fits(c))
-                .filter(|word| !word.is_empty())
-                .collect();
-            let cured = words.join("-");
-            self.report
-                .error(
-                    BAD_NAME,
-                    span.clone(),
-                    format!("`{id}` cannot be the id of a stage"),
-                )
-                .note("an id has letters, digits, `-` and `_`")
-                .hint((!cured.is_empty()).then(|| format!("call it `{cured}`")));
-        }
+        let lower = name.to_lowercase();
+        let words: Vec<_> = lower
+            .split(|c| !fits(c))
+            .filter(|word| !word.is_empty())
+            .collect();
+        let cured = (!words.is_empty()).then(|| format!("call it `{}`", words.join("-")));
+        let message = if name.is_empty() {
+            format!("{what} cannot be empty")
+        } else {
+            format!("`{name}` cannot be {what}")
+        };
+        self.report
+            .error(BAD_NAME, span.clone(), message)
+            .note("it has letters of ASCII, digits, `-` and `_`, at least one")
+            .hint(cured.unwrap_or_else(|| otherwise.to_owned()));
     }
 
     fn stage(&mut self, span: Span, fields: &Fields<'_>, id: &str, params: &[Param]) -> Stage {

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use docgenie_document::Slot;
-use docgenie_pipeline::{Catalogue, Scope, SlotUse, StageSpec};
+use docgenie_pipeline::{
+    Catalogue, Diagnostic, Pipeline, Plan, Scope, SlotUse, StageSpec, in_order,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -212,4 +214,19 @@ pub(crate) fn catalogue() -> Catalogue {
     ]
     .into_iter()
     .collect()
+}
+
+/// The plan of a file over this catalogue, and everything that is found, in order of place.
+pub(crate) fn planned(
+    path_shown: &str,
+    text: &str,
+    set: &[(String, String)],
+) -> (Option<Plan>, Vec<Diagnostic>) {
+    let (pipeline, mut found) = Pipeline::parse(path_shown, text, &catalogue());
+    let Some(pipeline) = pipeline else {
+        return (None, found);
+    };
+    let (plan, more) = pipeline.plan(set);
+    found.extend(more);
+    (plan, in_order(found))
 }

@@ -2,13 +2,13 @@
 
 use std::{fs, path::Path};
 
-use docgenie_pipeline::{Level, Plan, decode};
+use docgenie_pipeline::{Level, decode};
 use proptest::{prelude::*, sample::Index};
 
-use crate::catalogue::catalogue;
+use crate::catalogue::planned;
 
 fn check(text: &str) {
-    let (plan, diagnostics) = Plan::of_file("p.toml", text, &catalogue(), &[]);
+    let (plan, diagnostics) = planned("p.toml", text, &[]);
     let has_errors = diagnostics.iter().any(|found| found.level == Level::Error);
     assert_eq!(plan.is_none(), has_errors, "{text:?}");
     let seen = text.strip_prefix('\u{feff}').unwrap_or(text);

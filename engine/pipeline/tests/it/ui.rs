@@ -9,9 +9,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use docgenie_pipeline::{Diagnostic, Plan, decode};
+use docgenie_pipeline::{Diagnostic, decode};
 
-use crate::catalogue::catalogue;
+use crate::catalogue::planned;
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -41,7 +41,7 @@ fn diagnostics(path: &Path) -> Vec<Diagnostic> {
         .filter_map(|argument| argument.split_once('='))
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .collect();
-    Plan::of_file(&shown, &text, &catalogue(), &set).1
+    planned(&shown, &text, &set).1
 }
 
 #[test]
