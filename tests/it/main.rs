@@ -7,6 +7,7 @@
     reason = "helpers of tests fail the test"
 )]
 
+mod commands;
 mod dataset;
 mod pages;
 mod program;

@@ -45,10 +45,12 @@ fn started(mut command: Command, documents: usize) -> Child {
         .spawn()
         .unwrap();
     let mut events = BufReader::new(child.stdout.take().unwrap()).lines();
-    let done = events
-        .by_ref()
-        .map_while(Result::ok)
-        .filter(|line| line.contains(r#""event":"document""#));
+    let done = events.by_ref().map_while(Result::ok).filter(|line| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let stage = event.get("stage");
+        assert!(stage.is_none_or(serde_json::Value::is_string), "{line}");
+        event["event"] == "document"
+    });
     assert_eq!(
         done.take(documents).count(),
         documents,
@@ -60,7 +62,7 @@ fn started(mut command: Command, documents: usize) -> Child {
 }
 
 #[track_caller]
-fn refused(command: &mut Command, status: i32, code: &str) {
+pub(crate) fn refused(command: &mut Command, status: i32, code: &str) {
     let Output {
         status: ended,
         stderr,
@@ -71,12 +73,12 @@ fn refused(command: &mut Command, status: i32, code: &str) {
     assert!(talk.contains(code), "{talk}");
 }
 
-fn signal(child: &Child, name: &str) {
+pub(crate) fn signal(child: &Child, name: &str) {
     output(program("kill").args(["-s", name, &child.id().to_string()]));
 }
 
 #[track_caller]
-fn wait(child: &mut Child) -> Option<i32> {
+pub(crate) fn wait(child: &mut Child) -> Option<i32> {
     let begun = Instant::now();
     loop {
         if let Some(status) = child.try_wait().unwrap() {
@@ -178,11 +180,12 @@ fn another_process_looks_and_cancels_but_does_not_run() {
     let mut child = started(run(&home, 2000, &out), 2);
     let list = output(engine(&home).args(["runs", "list"]));
     assert!(list.contains("run-1") && list.contains("running"), "{list}");
-    refused(&mut run(&home, 1, &home.path().join("second")), 3, "DG0912");
+    refused(&mut run(&home, 1, &home.path().join("second")), 3, "DG0207");
     output(engine(&home).args(["runs", "cancel", "run-1"]));
     assert_eq!(wait(&mut child), Some(130));
     let record = output(engine(&home).args(["runs", "show", "run-1"]));
     assert!(record.contains("cancelled"), "{record}");
+    refused(engine(&home).args(["runs", "cancel", "run-1"]), 2, "DG0203");
     nothing_left(&home);
 }
 

@@ -1,6 +1,9 @@
 //! The composition root: every stage and store the engine has.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use docgenie_document::Code;
 use docgenie_pipeline::{Catalogue, Diagnostic, Pipeline, Plan};
@@ -38,24 +41,25 @@ pub(crate) fn registry() -> Registry {
     .collect()
 }
 
-/// The folder for state: as given, else the XDG data folder.
-pub(crate) fn home(given: Option<PathBuf>) -> Result<PathBuf, Stop> {
-    let given = given.or_else(|| {
-        let data = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from);
-        let data = data.filter(|path| path.is_absolute());
-        let own = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".local/share"));
-        Some(data.or_else(own)?.join("docgenie"))
+/// The folder for state, which is made by whoever keeps state: as given, else in the XDG data
+/// folder.
+pub(crate) fn home(given: Option<OsString>) -> Result<PathBuf, Stop> {
+    let given = given.filter(|given| !given.is_empty()).map(PathBuf::from);
+    let home = given.or_else(|| {
+        let folder = |name| std::env::var_os(name).map(PathBuf::from);
+        let folder = |name| folder(name).filter(|path| path.is_absolute());
+        let own = || Some(folder("HOME")?.join(".local/share"));
+        Some(folder("XDG_DATA_HOME").or_else(own)?.join("docgenie"))
     });
-    let home = given.ok_or_else(|| {
+    let home = home.ok_or_else(|| {
         Stop::new(Status::Environment, NO_HOME, "there is no folder for state")
             .hint("set DOCGENIE_HOME, or HOME")
     })?;
-    let made = std::fs::create_dir_all(&home).and_then(|()| std::path::absolute(&home));
-    made.map_err(|error| {
-        let message = format!("the folder for state `{}` cannot be made", home.display());
+    std::path::absolute(&home).map_err(|error| {
+        let message = format!("the folder for state `{}` cannot be found", home.display());
         Stop::new(Status::Environment, NO_HOME, message)
             .because(&error)
-            .hint("set DOCGENIE_HOME to a folder that can be written")
+            .hint("set DOCGENIE_HOME to an absolute path")
     })
 }
 

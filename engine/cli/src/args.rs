@@ -1,6 +1,6 @@
 //! What was typed.
 
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -20,7 +20,7 @@ use clap_complete::Shell;
 pub(crate) struct Arguments {
     /// Where state, artifacts and caches live.
     #[arg(long, global = true, env = "DOCGENIE_HOME", value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub(crate) home: Option<PathBuf>,
+    pub(crate) home: Option<OsString>,
 
     /// Log what happens inside: -v for decisions, -vv for details. `RUST_LOG` refines it.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -58,20 +58,8 @@ pub(crate) enum Command {
         #[arg(long, value_name = "TEXT")]
         case: Option<String>,
     },
-    /// Make one document and say what was made.
-    Preview {
-        #[command(flatten)]
-        pipeline: PipelineArguments,
-        /// Seed of the document.
-        #[arg(long, default_value_t = 0)]
-        seed: u64,
-        /// Where the document goes.
-        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-        out: Option<PathBuf>,
-        /// Do it again whenever the pipeline or its templates change.
-        #[arg(long)]
-        watch: bool,
-    },
+    /// Make the first document, whatever the count, and say what was made.
+    Preview(PreviewArguments),
     /// Draw the plan of a pipeline.
     Graph {
         #[command(flatten)]
@@ -117,19 +105,16 @@ pub(crate) struct PipelineArguments {
     /// then in $DOCGENIE_HOME/pipelines, then in the shipped set.
     pub(crate) pipeline: String,
 
-    /// Set a parameter of the pipeline.
+    /// Set a parameter of the pipeline; one of type strings as a,b or as '["a", "b"]'.
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = assignment)]
     pub(crate) set: Vec<(String, String)>,
 }
 
+/// Which documents: those of a pipeline for a seed.
 #[derive(Debug, Args)]
-pub(crate) struct RunArguments {
+pub(crate) struct OrderArguments {
     #[command(flatten)]
     pub(crate) pipeline: PipelineArguments,
-
-    /// How many documents: short for --set count=N.
-    #[arg(long, value_name = "N")]
-    pub(crate) count: Option<u64>,
 
     /// Seed of the run; the same seed gives the same bytes.
     #[arg(long, default_value_t = 0)]
@@ -138,6 +123,30 @@ pub(crate) struct RunArguments {
     /// A file to start from, where the pipeline has an `input` stage.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::FilePath)]
     pub(crate) input: Vec<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArguments {
+    #[command(flatten)]
+    pub(crate) order: OrderArguments,
+
+    /// Where the document goes (default: out/preview/NAME).
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Do it again whenever the pipeline or its templates change.
+    #[arg(long)]
+    pub(crate) watch: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    #[command(flatten)]
+    pub(crate) order: OrderArguments,
+
+    /// How many documents: short for --set count=N.
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
 
     /// Where the dataset goes (default: out/NAME, unless --zip is given).
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -202,9 +211,9 @@ pub(crate) enum CacheCommand {
     Show,
     /// Remove artifacts, oldest first, until the rest fits.
     Prune {
-        /// The size that may stay, such as 500M or 2G; nothing stays without it.
+        /// The size that may stay, such as 500M or 2G; 0 removes everything.
         #[arg(long, value_name = "SIZE", value_parser = size)]
-        keep: Option<u64>,
+        keep: u64,
     },
 }
 

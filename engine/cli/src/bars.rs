@@ -19,7 +19,7 @@ pub(crate) struct Bars {
 struct Drawn {
     all: MultiProgress,
     documents: ProgressBar,
-    stages: Vec<ProgressBar>,
+    stages: Vec<(String, ProgressBar)>,
     failed: u64,
 }
 
@@ -38,7 +38,8 @@ impl Bars {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         if let Some(drawn) = drawn {
-            for bar in drawn.stages.iter().chain([&drawn.documents]) {
+            let stages = drawn.stages.iter().map(|(_, bar)| bar);
+            for bar in stages.chain([&drawn.documents]) {
                 bar.finish_and_clear();
             }
         }
@@ -69,11 +70,8 @@ impl Drawn {
         let stages = stages
             .iter()
             .map(|id| {
-                add(
-                    documents,
-                    "  {prefix:.dim} {bar:40.blue/black.bright} {pos:>5} {msg:.dim}",
-                    id,
-                )
+                let template = "  {prefix:.dim} {bar:40.blue/black.bright} {pos:>5} {msg:.dim}";
+                (id.clone(), add(documents, template, id))
             })
             .collect();
         let template = "  {prefix:.bold} {bar:40.green/black.bright} {pos:>5}/{len} {per_sec} {eta:>4} left {msg:.red}";
@@ -106,9 +104,10 @@ impl Observer for Bars {
                 }
             }
             Progress::Stage { stage, .. } => {
-                if let Some(bar) = drawn.as_ref().and_then(|drawn| drawn.stages.get(*stage)) {
-                    bar.inc(1);
-                }
+                let stages = drawn.iter().flat_map(|drawn| &drawn.stages);
+                stages
+                    .filter(|(id, _)| id == stage)
+                    .for_each(|(_, bar)| bar.inc(1));
             }
             Progress::Retry {
                 document,

@@ -22,7 +22,7 @@ use crate::{
 pub(crate) fn dispatch(arguments: Arguments) -> Result<Status, Stop> {
     let home = || app::home(arguments.home.clone());
     match arguments.command {
-        Command::New { name } => new::new(&name, &home()?),
+        Command::New { name } => new::new(&name),
         Command::Run(run) => run::run(run, &home()?),
         Command::Validate {
             pipeline,
@@ -30,12 +30,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Status, Stop> {
             format,
         } => check::validate(&pipeline, deny_warnings, format, &home()?),
         Command::Test { pipeline, case } => test::test(&pipeline, case.as_deref(), &home()?),
-        Command::Preview {
-            pipeline,
-            seed,
-            out,
-            watch,
-        } => preview::preview(&pipeline, seed, out.as_deref(), watch, &home()?),
+        Command::Preview(preview) => preview::preview(&preview, &home()?),
         Command::Graph { pipeline, format } => check::graph(&pipeline, format, &home()?),
         Command::Stages { name, reference } => check::stages(name.as_deref(), reference),
         Command::Schema => check::schema(),

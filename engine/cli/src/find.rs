@@ -27,8 +27,8 @@ pub(crate) struct Found {
     pub(crate) file: Option<PathBuf>,
     /// The folder that relative paths of options start from.
     pub(crate) dir: PathBuf,
-    /// The `tests.toml` beside it, with the path as messages show it.
-    pub(crate) tests: Option<(String, String)>,
+    /// The path of the `tests.toml` beside it as messages show it, and what reading it gave.
+    pub(crate) tests: Option<(String, io::Result<Vec<u8>>)>,
 }
 
 /// Finds a pipeline by name (here, then the user's, then shipped) or by the path of its file or
@@ -61,13 +61,13 @@ pub(crate) fn pipeline(name: &str, home: &Path) -> Result<Found, Stop> {
             )));
     };
     let tests = SHIPPED.get_file(format!("{name}/tests.toml"));
-    let tests = tests.and_then(|file| file.contents_utf8());
+    let tests = tests.map(|file| Ok(file.contents().to_vec()));
     Ok(Found {
         shown: format!("shipped:{file}"),
         bytes: shipped.contents().to_vec(),
         file: None,
         dir: PathBuf::from("."),
-        tests: tests.map(|text| (format!("shipped:{name}/tests.toml"), text.to_owned())),
+        tests: tests.map(|bytes| (format!("shipped:{name}/tests.toml"), bytes)),
     })
 }
 
@@ -90,29 +90,31 @@ pub(crate) fn names(home: &Path) -> Vec<String> {
 }
 
 fn read(file: &Path) -> Result<Found, Stop> {
-    let unreadable = |error: io::Error| {
-        let code = if error.kind() == io::ErrorKind::NotFound {
-            NO_PIPELINE
-        } else {
-            UNREADABLE
-        };
-        Stop::new(
-            Status::BadInput,
-            code,
-            format!("cannot read `{}`", file.display()),
-        )
-        .because(&error)
-    };
-    let bytes = fs::read(file).map_err(unreadable)?;
-    let absolute = std::path::absolute(file).map_err(unreadable)?;
+    let shown = file.display().to_string();
+    let failed = |error| unreadable(&shown, &error);
+    let bytes = fs::read(file).map_err(failed)?;
+    let absolute = std::path::absolute(file).map_err(failed)?;
     let dir = absolute.parent().unwrap_or(Path::new(".")).to_owned();
     let tests = file.with_file_name("tests.toml");
-    let text = fs::read_to_string(&tests).ok();
+    let tests = match fs::read(&tests) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        read => Some((tests.display().to_string(), read)),
+    };
     Ok(Found {
-        shown: file.display().to_string(),
+        shown,
         bytes,
         dir,
-        tests: text.map(|text| (tests.display().to_string(), text)),
+        tests,
         file: Some(absolute),
     })
+}
+
+/// A file of a pipeline that cannot be read.
+pub(crate) fn unreadable(shown: &str, error: &io::Error) -> Stop {
+    let code = if error.kind() == io::ErrorKind::NotFound {
+        NO_PIPELINE
+    } else {
+        UNREADABLE
+    };
+    Stop::new(Status::BadInput, code, format!("cannot read `{shown}`")).because(error)
 }

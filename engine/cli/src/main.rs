@@ -7,6 +7,7 @@ mod commands;
 mod find;
 mod report;
 mod runner;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ fn log(verbose: u8) {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        .with_ansi(report::coloured())
         .with_target(verbose > 1)
         .without_time()
         .init();

@@ -91,11 +91,15 @@ impl Stop {
     }
 }
 
+/// Whether talk may have colours: at a terminal, unless <https://no-color.org> is asked for.
+pub(crate) fn coloured() -> bool {
+    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|it| it.is_empty())
+}
+
 /// Prints diagnostics and how many there were.
 pub(crate) fn diagnostics(found: &[Diagnostic]) {
-    let coloured = io::stderr().is_terminal();
     for diagnostic in found {
-        talk(&diagnostic.render(coloured));
+        talk(&diagnostic.render(coloured()));
     }
     let faults = found
         .iter()

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -10,14 +11,17 @@ use docgenie_document::Code;
 use docgenie_runtime::{
     artifact::ArtifactError,
     executor::{Executor, RunError, RunOrder, RunOutcome},
-    job::{DocumentRecord, JobStore, RunId, RunRecord, StoreError},
-    progress::Observer,
+    job::{
+        DocumentRecord, ILLEGAL_MOVE, JobStore, RunId, RunRecord, StoreError, memory::MemoryJobs,
+    },
+    progress::{Observer, Silent},
     stage::{Reach, StageFailure},
 };
 use docgenie_store::{
     artifacts::{FolderArtifacts, Usage},
     control::{ControlClient, ControlServer},
     home::{self, Opened},
+    jobs::SledJobs,
 };
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
@@ -25,10 +29,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     app,
     report::{self, Status, Stop},
+    signals::Signals,
 };
 
-/// Another process owns the home.
-const HELD: Code = Code::new("DG0912");
 /// The program cannot start its threads.
 const NO_THREADS: Code = Code::new("DG0913");
 
@@ -87,10 +90,8 @@ impl Runs {
                 .map_err(|error| of_store(&error)),
             _ => {
                 let message = format!("{run} is not under way");
-                Err(
-                    Stop::new(Status::BadInput, docgenie_runtime::job::JOB_STORE, message)
-                        .hint("`docgenie-engine runs show` says how it ended"),
-                )
+                Err(Stop::new(Status::BadInput, ILLEGAL_MOVE, message)
+                    .hint("`docgenie-engine runs show` says how it ended"))
             }
         }
     }
@@ -98,28 +99,20 @@ impl Runs {
 
 /// A home that this process owns, ready to run.
 pub(crate) struct Runner {
+    /// Is dropped first: the socket is this process's only for as long as it owns the home.
+    _control: Option<ControlServer>,
     runtime: Runtime,
     executor: Executor,
-    artifacts: Arc<FolderArtifacts>,
     under_way: Arc<Mutex<BTreeMap<RunId, CancellationToken>>>,
-    _control: Option<ControlServer>,
+    end: CancellationToken,
 }
 
 impl Runner {
-    pub(crate) fn open(home: &Path) -> Result<Self, Stop> {
+    /// Signals will cancel what it runs.
+    pub(crate) fn open(home: &Path, signals: &Signals) -> Result<Self, Stop> {
         let runtime = runtime()?;
-        let jobs: Arc<dyn JobStore> = match opened(home)? {
-            Opened::Owner(jobs) => Arc::new(jobs),
-            Opened::Held(client) => {
-                let message = format!("`{}` is in use by another process", home.display());
-                return Err(Stop::new(Status::Environment, HELD, message)
-                    .because(client.held())
-                    .hint("wait for it, stop it with `docgenie-engine runs cancel`, or set DOCGENIE_HOME to another folder"));
-            }
-        };
-        let artifacts =
-            FolderArtifacts::open(&home.join("artifacts")).map_err(|error| of_artifacts(&error))?;
-        let artifacts = Arc::new(artifacts);
+        let jobs: Arc<dyn JobStore> = Arc::new(owned(home)?);
+        let artifacts = artifacts(home)?;
         let under_way: Arc<Mutex<BTreeMap<RunId, CancellationToken>>> = Arc::default();
         let control = {
             let _inside = runtime.enter();
@@ -141,42 +134,53 @@ impl Runner {
         };
         let executor = Executor {
             registry: app::registry(),
-            artifacts: artifacts.clone(),
+            artifacts: Arc::new(artifacts),
             jobs,
             engine: app::VERSION.to_owned(),
         };
         Ok(Self {
+            _control: control,
             runtime,
             executor,
-            artifacts,
             under_way,
-            _control: control,
+            end: signals.end().clone(),
         })
     }
 
-    /// Runs an order to its end. Ctrl-C or a termination signal cancels it; a second one ends the
-    /// program.
+    /// Runs an order to its end.
     pub(crate) fn run(
         &self,
         order: RunOrder,
         observer: Arc<dyn Observer>,
     ) -> Result<RunOutcome, Stop> {
-        let cancel = CancellationToken::new();
-        let outcome = self.runtime.block_on(async {
-            let signals = tokio::spawn(cancel_on_signal(cancel.clone()));
-            let under_way = self.under_way.clone();
-            let token = cancel.clone();
-            let began = move |run| {
-                under_way
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(run, token);
-            };
-            let outcome = self.executor.run(order, observer, cancel, began).await;
-            signals.abort();
-            outcome
-        });
-        outcome.map_err(of_run)
+        self.run_by(&self.executor, order, observer)
+    }
+
+    /// Runs an order to its end and leaves no trace of it in the home but artifacts.
+    pub(crate) fn run_scratch(&self, mut order: RunOrder) -> Result<RunOutcome, Stop> {
+        order.scratch = true;
+        let executor = Executor {
+            jobs: Arc::new(MemoryJobs::new()),
+            ..self.executor.clone()
+        };
+        self.run_by(&executor, order, Arc::new(Silent))
+    }
+
+    fn run_by(
+        &self,
+        executor: &Executor,
+        order: RunOrder,
+        observer: Arc<dyn Observer>,
+    ) -> Result<RunOutcome, Stop> {
+        let cancel = self.end.child_token();
+        let token = cancel.clone();
+        let began = |run| {
+            let under_way = self.under_way.lock();
+            let mut under_way = under_way.unwrap_or_else(PoisonError::into_inner);
+            under_way.insert(run, token);
+        };
+        let run = executor.run(order, observer, cancel, began);
+        self.runtime.block_on(run).map_err(of_run)
     }
 
     pub(crate) fn record(&self, run: RunId) -> Result<RunRecord, Stop> {
@@ -184,53 +188,33 @@ impl Runner {
             .block_on(self.executor.jobs.run(run))
             .map_err(|error| of_store(&error))
     }
-
-    pub(crate) fn cache_usage(&self) -> Result<Usage, Stop> {
-        self.artifacts.usage().map_err(|error| of_artifacts(&error))
-    }
-
-    /// Removes remembered results, oldest first, until the rest fits; returns what went.
-    pub(crate) fn cache_prune(&self, max_bytes: u64) -> Result<Usage, Stop> {
-        self.artifacts
-            .prune(max_bytes)
-            .map_err(|error| of_artifacts(&error))
-    }
 }
 
-async fn cancel_on_signal(cancel: CancellationToken) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
-        signal(SignalKind::interrupt()),
-        signal(SignalKind::terminate()),
-    ) else {
-        return;
-    };
-    for first in [true, false] {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if first {
-            report::talk("stopping; what is finished is kept");
-            cancel.cancel();
-        } else {
-            std::process::exit(Status::Interrupted as i32);
-        }
-    }
+/// What the artifact store of a home holds.
+pub(crate) fn cache_usage(home: &Path) -> Result<Usage, Stop> {
+    artifacts(home)?
+        .usage()
+        .map_err(|error| of_artifacts(&error))
+}
+
+/// Removes remembered results, oldest first, until the rest fits; returns what went.
+pub(crate) fn cache_prune(home: &Path, max_bytes: u64) -> Result<Usage, Stop> {
+    let _alone = owned(home)?;
+    artifacts(home)?
+        .prune(max_bytes)
+        .map_err(|error| of_artifacts(&error))
 }
 
 pub(crate) fn runtime() -> Result<Runtime, Stop> {
     let built = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
-    built.map_err(|error| {
-        Stop::new(
-            Status::Environment,
-            NO_THREADS,
-            "the program cannot start its threads",
-        )
-        .because(&error)
-    })
+    built.map_err(|error| no_threads(&error))
+}
+
+pub(crate) fn no_threads(error: &io::Error) -> Stop {
+    let message = "the program cannot start its threads";
+    Stop::new(Status::Environment, NO_THREADS, message).because(error)
 }
 
 fn opened(home: &Path) -> Result<Opened, Stop> {
@@ -243,6 +227,22 @@ fn opened(home: &Path) -> Result<Opened, Stop> {
         .because(&error)
         .hint(error.hint())
     })
+}
+
+/// The jobs of a home as its owner, or who else that is.
+fn owned(home: &Path) -> Result<SledJobs, Stop> {
+    match opened(home)? {
+        Opened::Owner(jobs) => Ok(jobs),
+        Opened::Held(client) => {
+            let held = client.held();
+            let stop = Stop::new(Status::Environment, held.code(), held.to_string());
+            Err(stop.hint(held.hint()))
+        }
+    }
+}
+
+fn artifacts(home: &Path) -> Result<FolderArtifacts, Stop> {
+    FolderArtifacts::open(&home.join("artifacts")).map_err(|error| of_artifacts(&error))
 }
 
 fn of_store(error: &StoreError) -> Stop {

@@ -63,7 +63,7 @@ impl ArtifactError {
         };
         Some(match source.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                "free some space with `docgenie-engine cache prune`, or set DOCGENIE_HOME to a folder on a larger disk, and run it again: finished work is kept"
+                "free some space with `docgenie-engine cache prune --keep 1G`, or set DOCGENIE_HOME to a folder on a larger disk, and run it again: finished work is kept"
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "make the folder writable, or set DOCGENIE_HOME to one that is"

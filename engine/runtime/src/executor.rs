@@ -59,6 +59,10 @@ pub struct RunOrder {
     pub env: StageEnv,
     /// Make every result anew and overwrite what is remembered.
     pub fresh: bool,
+    /// The most documents that are made, however many the pipeline asks for.
+    pub limit: Option<u64>,
+    /// Nobody comes back to the target: it is not recorded what was put there.
+    pub scratch: bool,
 }
 
 /// How a run ended.
@@ -400,7 +404,7 @@ impl<'a> Tally<'a> {
 
     /// Reports every stage of a document that was recalled whole.
     fn hit_all(&self, walked: &Walked) {
-        for stage in 0..self.flight.crew.stages.len() {
+        for stage in self.flight.crew.stage_ids() {
             self.flight.observer.progress(&Progress::Stage {
                 document: walked.id,
                 stage,

@@ -26,8 +26,8 @@ pub enum Progress {
         /// The document.
         #[serde(serialize_with = "shown")]
         document: DocumentId,
-        /// Position among the document stages.
-        stage: usize,
+        /// The stage's id.
+        stage: String,
         /// Whether the result was remembered rather than made.
         hit: bool,
         /// Time it took.

@@ -474,6 +474,8 @@ fn order(
         },
         plan,
         fresh: false,
+        limit: None,
+        scratch: false,
     }
 }
 
@@ -607,6 +609,26 @@ async fn more_documents_or_other_options_redo_only_what_they_touch() {
         )
         .await;
     assert_eq!(bench.heard_hits(), (0, 12), "everything after the change");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_limit_makes_the_first_documents_and_a_scratch_run_leaves_no_record() {
+    let bench = Bench::new();
+    let record = bench.folder.path().join("home/published");
+    for (limit, succeeded) in [(Some(2), 2), (Some(9), 5), (None, 5)] {
+        let (write, print) = (json!({ "count": 5 }), json!({ "test": "limit" }));
+        let mut order = order(bench.folder.path(), write, print, 2);
+        order.limit = limit;
+        order.scratch = limit.is_some();
+        let outcome = bench.run_order(order, CancellationToken::new()).await;
+        assert_eq!(
+            (outcome.documents, outcome.succeeded),
+            (succeeded, succeeded)
+        );
+        assert!(!outcome.up_to_date);
+        assert_eq!(outcome.published, [bench.out()]);
+        assert_eq!(record.exists(), limit.is_none());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,14 +5,13 @@ use std::path::Path;
 use crate::{
     args::CacheCommand,
     report::{self, Status, Stop},
-    runner::Runner,
+    runner,
 };
 
 pub(super) fn cache(command: &CacheCommand, home: &Path) -> Result<Status, Stop> {
-    let runner = Runner::open(home)?;
     match command {
         CacheCommand::Show => {
-            let usage = runner.cache_usage()?;
+            let usage = runner::cache_usage(home)?;
             report::data(&format!(
                 "{} in {} artifacts, {} remembered results\n{}",
                 report::bytes(usage.artifacts.bytes),
@@ -22,7 +21,7 @@ pub(super) fn cache(command: &CacheCommand, home: &Path) -> Result<Status, Stop>
             ));
         }
         CacheCommand::Prune { keep } => {
-            let removed = runner.cache_prune(keep.unwrap_or(0))?;
+            let removed = runner::cache_prune(home, *keep)?;
             report::data(&format!(
                 "removed {} in {} artifacts",
                 report::bytes(removed.artifacts.bytes),

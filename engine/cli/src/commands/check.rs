@@ -25,7 +25,13 @@ pub(super) fn validate(
     let catalogue = app::registry().catalogue();
     let (plan, diagnostics) = match Loaded::new(&arguments.pipeline, home, &catalogue) {
         Err(Stop::Faults(faults)) => (None, faults),
-        Err(stop) => return Err(stop),
+        Err(Stop::Problem(status, problem)) => {
+            if format == Format::Json {
+                let none = json!({ "valid": false, "diagnostics": [], "problem": problem });
+                report::data(&none.to_string());
+            }
+            return Err(Stop::Problem(status, problem));
+        }
         Ok(loaded) => loaded.examine(&arguments.set),
     };
     let bad = plan.is_none() || (deny_warnings && !diagnostics.is_empty());

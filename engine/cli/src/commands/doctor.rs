@@ -3,6 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use docgenie_guard::child::{self, Launch};
+use docgenie_runtime::files;
 use docgenie_stages::{author, ocr};
 
 use crate::{
@@ -54,7 +55,8 @@ pub(super) fn doctor(home: &Path) -> Result<Status, Stop> {
 
 fn state(home: &Path) -> Finding {
     let probe = home.join("probe");
-    let written = docgenie_runtime::files::write_atomically(&probe, b"probe");
+    let made = std::fs::create_dir_all(home);
+    let written = made.and_then(|()| files::write_atomically(&probe, b"probe"));
     match written.and_then(|()| std::fs::remove_file(&probe)) {
         Ok(()) => Finding::Good(home.display().to_string()),
         Err(error) => Finding::Missing(
@@ -74,7 +76,7 @@ fn disk(home: &Path) -> Finding {
             } else {
                 Finding::Poor(
                     found,
-                    "docgenie-engine cache prune, or another DOCGENIE_HOME".to_owned(),
+                    "docgenie-engine cache prune --keep 1G, or another DOCGENIE_HOME".to_owned(),
                 )
             }
         }

@@ -10,7 +10,7 @@ use crate::report::{self, Status, Stop};
 /// The folder of a new pipeline exists or cannot be made.
 const CANNOT_START: Code = Code::new("DG0906");
 
-pub(super) fn new(name: &str, _home: &Path) -> Result<Status, Stop> {
+pub(super) fn new(name: &str) -> Result<Status, Stop> {
     let plain = !name.is_empty()
         && name
             .chars()

@@ -2,78 +2,64 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, Metadata},
     path::{Path, PathBuf},
-    sync::Arc,
     time::{Duration, SystemTime},
 };
 
-use docgenie_document::Seed;
-use docgenie_runtime::{executor::RunOutcome, progress::Silent};
+use docgenie_runtime::{executor::RunOutcome, stage::StageConfig};
+use docgenie_stages::author::AuthorConfig;
 
 use crate::{
     app::{self, Loaded},
-    args::PipelineArguments,
+    args::{PipelineArguments, PreviewArguments},
     commands::run,
+    find,
     report::{self, Status, Stop},
     runner::Runner,
+    signals::Signals,
 };
 
-/// How often a watched folder is looked at.
+/// How often watched files are looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-pub(super) fn preview(
-    arguments: &PipelineArguments,
-    seed: u64,
-    out: Option<&Path>,
-    watch: bool,
-    home: &Path,
-) -> Result<Status, Stop> {
-    let runner = Runner::open(home)?;
-    if !watch {
-        return once(&runner, arguments, seed, out, home);
+pub(super) fn preview(arguments: &PreviewArguments, home: &Path) -> Result<Status, Stop> {
+    let signals = Signals::listen()?;
+    if !arguments.watch {
+        return once(arguments, home, &signals);
     }
-    let mut seen = None;
+    let pipeline = &arguments.order.pipeline;
+    let file = find::pipeline(&pipeline.pipeline, home)?.file;
+    report::talk("watching; Ctrl-C ends it");
     loop {
-        let now = watched(arguments, home);
-        if seen.as_ref() != Some(&now) {
-            // A fault ends the attempt, not the watch.
-            if let Err(stop) = once(&runner, arguments, seed, out, home) {
-                stop.report();
-            }
-            report::talk("watching; Ctrl-C ends it");
-            seen = Some(now);
+        let places = file.iter().cloned().chain(templates(pipeline, home));
+        let places: Vec<_> = places.collect();
+        let seen = times(&places);
+        // A fault ends the attempt, not the watch.
+        if let Err(stop) = once(arguments, home, &signals) {
+            stop.report();
         }
-        std::thread::sleep(LOOK_EVERY);
+        loop {
+            if signals.pause(LOOK_EVERY) {
+                return Ok(Status::Interrupted);
+            }
+            if times(&places) != seen {
+                break;
+            }
+        }
     }
 }
 
-fn once(
-    runner: &Runner,
-    arguments: &PipelineArguments,
-    seed: u64,
-    out: Option<&Path>,
-    home: &Path,
-) -> Result<Status, Stop> {
-    let catalogue = app::registry().catalogue();
-    let loaded = Loaded::new(&arguments.pipeline, home, &catalogue)?;
-    let mut set = arguments.set.clone();
-    if loaded
-        .pipeline
-        .params()
-        .iter()
-        .any(|param| param.name == "count")
-    {
-        set.push(("count".to_owned(), "1".to_owned()));
-    }
-    let plan = loaded.plan(&set)?;
-    let out = match out {
-        Some(out) => out.to_owned(),
-        None => Path::new("out").join("preview").join(&plan.name),
+/// The home is this process's only as long as this takes, so that others run while it watches.
+fn once(arguments: &PreviewArguments, home: &Path, signals: &Signals) -> Result<Status, Stop> {
+    let mut order = run::order(&arguments.order, home)?;
+    let out = match &arguments.out {
+        Some(out) => out.clone(),
+        None => Path::new("out/preview").join(&order.plan.name),
     };
-    let mut order = run::order(&loaded, plan, home, Seed(seed), run::cores());
     order.spec.out = Some(run::absolute(&out)?);
-    let outcome = runner.run(order, Arc::new(Silent))?;
+    order.limit = Some(1);
+    let outcome = Runner::open(home, signals)?.run_scratch(order)?;
     tell(&outcome, &out);
     Ok(run::status(&outcome))
 }
@@ -90,48 +76,56 @@ fn tell(outcome: &RunOutcome, out: &Path) {
         report::talk(&format!("note: {remark}"));
     }
     if !outcome.published.is_empty() {
-        let mut files = Vec::new();
+        let mut files = BTreeMap::new();
         list(out, &mut files);
-        files.sort();
         let lines: Vec<String> = files
             .iter()
-            .map(|(path, size)| format!("{:>10}  {}", report::bytes(*size), path.display()))
+            .map(|(path, facts)| format!("{:>10}  {}", report::bytes(facts.len()), path.display()))
             .collect();
         report::data(&lines.join("\n"));
     }
 }
 
-fn list(folder: &Path, files: &mut Vec<(PathBuf, u64)>) {
-    for entry in fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-    {
+/// The files below a folder.
+fn list(folder: &Path, files: &mut BTreeMap<PathBuf, Metadata>) {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    for entry in entries.filter_map(Result::ok) {
         match entry.metadata() {
             Ok(facts) if facts.is_dir() => list(&entry.path(), files),
-            Ok(facts) => files.push((entry.path(), facts.len())),
+            Ok(facts) => drop(files.insert(entry.path(), facts)),
             Err(_) => {}
         }
     }
 }
 
-/// The files beside the pipeline with their times: what a preview depends on.
-fn watched(arguments: &PipelineArguments, home: &Path) -> BTreeMap<PathBuf, Option<SystemTime>> {
-    let found = crate::find::pipeline(&arguments.pipeline, home);
-    let dir = found
-        .ok()
-        .filter(|found| found.file.is_some())
-        .map(|found| found.dir);
-    let mut files = Vec::new();
-    if let Some(dir) = dir {
-        list(&dir, &mut files);
+/// The folders of templates that a pipeline names, as far as it can be read.
+fn templates(pipeline: &PipelineArguments, home: &Path) -> Vec<PathBuf> {
+    let catalogue = app::registry().catalogue();
+    let Ok(loaded) = Loaded::new(&pipeline.pipeline, home, &catalogue) else {
+        return Vec::new();
+    };
+    let (plan, _) = loaded.examine(&pipeline.set);
+    let stages = plan.into_iter().flat_map(|plan| plan.stages);
+    let authors = stages.filter(|stage| stage.uses == AuthorConfig::NAME);
+    let folders =
+        authors.filter_map(|stage| Some(stage.options.get("templates")?.as_str()?.to_owned()));
+    folders
+        .map(|folder| loaded.found.dir.join(folder))
+        .collect()
+}
+
+/// When the files at and below these places were changed.
+fn times(places: &[PathBuf]) -> BTreeMap<PathBuf, Option<SystemTime>> {
+    let mut files = BTreeMap::new();
+    for place in places {
+        match fs::metadata(place) {
+            Ok(facts) if facts.is_dir() => list(place, &mut files),
+            Ok(facts) => drop(files.insert(place.clone(), facts)),
+            Err(_) => {}
+        }
     }
-    let modified = |path: &Path| fs::metadata(path).and_then(|facts| facts.modified()).ok();
+    let files = files.into_iter();
     files
-        .into_iter()
-        .map(|(path, _)| {
-            let time = modified(&path);
-            (path, time)
-        })
+        .map(|(path, facts)| (path, facts.modified().ok()))
         .collect()
 }

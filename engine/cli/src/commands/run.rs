@@ -1,7 +1,7 @@
 //! `run`: a pipeline into a dataset.
 
 use std::{
-    io::IsTerminal,
+    num::NonZero,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -13,56 +13,49 @@ use docgenie_runtime::{
     executor::{RunOrder, RunOutcome},
     job::{RunSpec, RunState},
     progress::{Observer, Progress},
-    stage::StageEnv,
+    stage::{StageConfig, StageEnv},
 };
+use docgenie_stages::input::InputConfig;
 use serde_json::json;
 
 use crate::{
     app::{self, Loaded},
-    args::{Format, RunArguments},
+    args::{Format, OrderArguments, RunArguments},
     bars::Bars,
     report::{self, Status, Stop},
     runner::Runner,
+    signals::Signals,
 };
 
-/// A file given with `--input` is not there.
+/// A path given is none, or a file given with `--input` cannot be used.
 const NO_INPUT: Code = Code::new("DG0907");
 /// Dead letters named in full by the summary.
 const SHOWN_FAILURES: usize = 5;
 
 pub(super) fn run(arguments: RunArguments, home: &Path) -> Result<Status, Stop> {
-    let catalogue = app::registry().catalogue();
-    let mut pipeline = arguments.pipeline;
+    let mut asked = arguments.order;
     let count = arguments
         .count
         .map(|count| ("count".to_owned(), count.to_string()));
-    pipeline.set.extend(count);
-    let loaded = Loaded::new(&pipeline.pipeline, home, &catalogue)?;
-    let plan = loaded.plan(&pipeline.set)?;
-    let inputs = arguments
-        .input
-        .iter()
-        .map(|path| existing(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    let zip = arguments.zip.map(absolute).transpose()?;
-    let out = match (arguments.out, &zip) {
+    asked.pipeline.set.extend(count);
+    let mut order = order(&asked, home)?;
+    order.spec.zip = arguments.zip.map(absolute).transpose()?;
+    order.spec.out = match (arguments.out, &order.spec.zip) {
         (Some(out), _) => Some(absolute(out)?),
         (None, Some(_)) => None,
-        (None, None) => Some(absolute(Path::new("out").join(&plan.name))?),
+        (None, None) => Some(absolute(Path::new("out").join(&order.plan.name))?),
     };
-    let jobs = arguments.jobs.map_or_else(cores, usize::from);
-    let mut order = order(&loaded, plan, home, Seed(arguments.seed), jobs);
-    order.spec.inputs.clone_from(&inputs);
-    order.env.inputs = inputs;
-    order.spec.out = out;
-    order.spec.zip = zip;
+    if let Some(jobs) = arguments.jobs {
+        order.env.jobs = jobs.into();
+    }
     order.fresh = arguments.fresh;
     execute(order, arguments.format, home)
 }
 
 /// Runs an order with progress and a summary.
 pub(super) fn execute(order: RunOrder, format: Format, home: &Path) -> Result<Status, Stop> {
-    let runner = Runner::open(home)?;
+    let signals = Signals::listen()?;
+    let runner = Runner::open(home, &signals)?;
     let began = Instant::now();
     let outcome = match format {
         Format::Json => {
@@ -82,35 +75,48 @@ pub(super) fn execute(order: RunOrder, format: Format, home: &Path) -> Result<St
     Ok(status(&outcome))
 }
 
-/// An order without inputs and targets.
-pub(super) fn order(loaded: &Loaded, plan: Plan, home: &Path, seed: Seed, jobs: usize) -> RunOrder {
+/// What the arguments ask for, without targets.
+pub(super) fn order(arguments: &OrderArguments, home: &Path) -> Result<RunOrder, Stop> {
+    let catalogue = app::registry().catalogue();
+    let pipeline = &arguments.pipeline;
+    let loaded = Loaded::new(&pipeline.pipeline, home, &catalogue)?;
+    let plan = loaded.plan(&pipeline.set)?;
+    order_of(&loaded, plan, home, Seed(arguments.seed), &arguments.input)
+}
+
+/// An order of a plan, without targets.
+pub(super) fn order_of(
+    loaded: &Loaded,
+    plan: Plan,
+    home: &Path,
+    seed: Seed,
+    inputs: &[PathBuf],
+) -> Result<RunOrder, Stop> {
+    let inputs = existing(inputs, &plan)?;
     let spec = RunSpec {
         pipeline: plan.name.clone(),
         file: loaded.found.file.clone(),
         pipeline_digest: plan.pipeline,
         params: plan.params.clone(),
         seed,
-        inputs: Vec::new(),
+        inputs: inputs.clone(),
         out: None,
         zip: None,
     };
     let env = StageEnv {
         home: home.to_owned(),
         pipeline_dir: loaded.found.dir.clone(),
-        inputs: Vec::new(),
-        jobs,
+        inputs,
+        jobs: std::thread::available_parallelism().map_or(2, NonZero::get),
     };
-    RunOrder {
+    Ok(RunOrder {
         plan,
         spec,
         env,
         fresh: false,
-    }
-}
-
-/// How many documents are worked on at once unless it is said.
-pub(super) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(2, std::num::NonZero::get)
+        limit: None,
+        scratch: false,
+    })
 }
 
 pub(super) fn absolute(path: impl AsRef<Path>) -> Result<PathBuf, Stop> {
@@ -121,11 +127,23 @@ pub(super) fn absolute(path: impl AsRef<Path>) -> Result<PathBuf, Stop> {
     })
 }
 
-fn existing(path: &Path) -> Result<PathBuf, Stop> {
-    std::fs::canonicalize(path).map_err(|error| {
-        let message = format!("cannot read the input `{}`", path.display());
-        Stop::new(Status::BadInput, NO_INPUT, message).because(&error)
-    })
+/// The files as a plan can start from them.
+fn existing(inputs: &[PathBuf], plan: &Plan) -> Result<Vec<PathBuf>, Stop> {
+    let taken = plan.stages.iter().any(|it| it.uses == InputConfig::NAME);
+    if let (false, Some(path)) = (taken, inputs.first()) {
+        let message = format!("nothing would read the input `{}`", path.display());
+        return Err(Stop::new(Status::BadInput, NO_INPUT, message).hint(format!(
+            "leave it out, or run a pipeline that starts with the stage `{}`",
+            InputConfig::NAME
+        )));
+    }
+    let canonical = |path: &PathBuf| {
+        std::fs::canonicalize(path).map_err(|error| {
+            let message = format!("cannot read the input `{}`", path.display());
+            Stop::new(Status::BadInput, NO_INPUT, message).because(&error)
+        })
+    };
+    inputs.iter().map(canonical).collect()
 }
 
 /// The exit status that an outcome means.
@@ -174,75 +192,77 @@ fn finished(outcome: &RunOutcome) -> serde_json::Value {
 
 fn summarise(runner: &Runner, outcome: &RunOutcome, elapsed: Duration) -> Result<(), Stop> {
     let seconds = elapsed.as_secs_f64();
+    let RunOutcome { run, state, .. } = outcome;
     if let Some(problem) = &outcome.problem {
         report::talk(&report::show(problem));
-        report::talk(&format!(
-            "{} {} after {seconds:.1} s",
-            outcome.run,
-            word(outcome.state)
-        ));
+        report::talk(&format!("{run} {} after {seconds:.1} s", word(*state)));
         return Ok(());
     }
     for (remark, documents) in &outcome.remarks {
         report::talk(&format!("note: {remark} ({documents} documents)"));
     }
+    tell_failures(outcome);
+    let record = runner.record(*run)?;
+    report::talk(&super::runs::stages(&record));
+    report::talk(&in_short(outcome, seconds));
+    tell_where(&outcome.published);
+    Ok(())
+}
+
+fn tell_failures(outcome: &RunOutcome) {
     for letter in outcome.dead_letters.iter().take(SHOWN_FAILURES) {
         report::talk(&format!("{} failed in `{}`", letter.document, letter.stage));
         report::talk(&report::show(&letter.problem));
     }
     if outcome.dead_letters.len() > SHOWN_FAILURES {
-        report::talk(&format!(
-            "… and more: docgenie-engine runs show {}",
-            outcome.run
-        ));
+        let run = outcome.run;
+        report::talk(&format!("… and more: docgenie-engine runs show {run}"));
     }
-    let record = runner.record(outcome.run)?;
-    report::talk(&super::runs::stages(&record));
+}
+
+fn in_short(outcome: &RunOutcome, seconds: f64) -> String {
     #[allow(clippy::cast_precision_loss, reason = "it is rounded for display")]
     let rate = outcome.succeeded as f64 / seconds.max(1e-3);
-    let failed = outcome.dead_letters.len();
-    report::talk(&format!(
-        "{} {}: {} documents in {seconds:.1} s ({rate:.1} a second), {failed} failed{}",
+    let up_to_date = if outcome.up_to_date {
+        "; the dataset was up to date"
+    } else {
+        ""
+    };
+    format!(
+        "{} {}: {} documents in {seconds:.1} s ({rate:.1} a second), {} failed{up_to_date}",
         outcome.run,
         word(outcome.state),
         outcome.succeeded,
-        if outcome.up_to_date {
-            "; the dataset was up to date"
-        } else {
-            ""
-        },
-    ));
-    let bold = |text: &str| {
-        if std::io::stderr().is_terminal() {
-            format!("\x1b[1m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
-    };
-    for path in &outcome.published {
-        let shown = std::env::current_dir()
-            .ok()
-            .and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned));
-        let shown = shown.as_deref().unwrap_or(path);
-        if path.is_dir() {
-            report::talk(&format!(
-                "Look at {}  (pages with their boxes)",
-                bold(&shown.join("index.html").display().to_string())
-            ));
-            report::talk(&format!(
-                "and     {}  (what is in it and how to load it)",
-                bold(&shown.join("README.md").display().to_string())
-            ));
-        } else {
-            report::talk(&format!("Look at {}", bold(&shown.display().to_string())));
-        }
-    }
-    if outcome.published.is_empty() {
+        outcome.dead_letters.len(),
+    )
+}
+
+fn tell_where(published: &[PathBuf]) {
+    if published.is_empty() {
         report::talk(
             "no stage of the pipeline writes files, as `package` does, so there is no dataset",
         );
     }
-    Ok(())
+    let bold = |path: &Path| {
+        if report::coloured() {
+            format!("\x1b[1m{}\x1b[0m", path.display())
+        } else {
+            path.display().to_string()
+        }
+    };
+    let here = std::env::current_dir().unwrap_or_default();
+    for path in published {
+        let shown = path.strip_prefix(&here).unwrap_or(path);
+        if path.is_dir() {
+            report::talk(&format!(
+                "Look at {}  (pages with their boxes)\nand     {}  (what is in it and how to load it)",
+                bold(&shown.join("index.html")),
+                bold(&shown.join("README.md"))
+            ));
+        } else {
+            report::talk(&format!("Look at {}", bold(shown)));
+        }
+    }
 }
 
 pub(super) fn word(state: RunState) -> &'static str {

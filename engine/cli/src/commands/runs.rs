@@ -86,9 +86,7 @@ fn retry(run: RunId, home: &Path) -> Result<Status, Stop> {
         let message = format!("{run} had no target, so there is nothing to make again");
         return Err(Stop::new(Status::BadInput, CANNOT_STEER, message));
     }
-    let mut order = run::order(&loaded, plan, home, spec.seed, run::cores());
-    order.env.inputs.clone_from(&spec.inputs);
-    order.spec.inputs = spec.inputs;
+    let mut order = run::order_of(&loaded, plan, home, spec.seed, &spec.inputs)?;
     order.spec.out = spec.out;
     order.spec.zip = spec.zip;
     run::execute(order, Format::Human, home)

@@ -2,21 +2,22 @@
 
 use std::{
     collections::BTreeSet,
-    fs,
+    fs, io,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use docgenie_document::{Code, Seed};
-use docgenie_runtime::{executor::RunOutcome, progress::Silent};
+use docgenie_runtime::executor::RunOutcome;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
     app::{self, Loaded},
     commands::run,
+    find,
     report::{self, Status, Stop},
     runner::Runner,
+    signals::Signals,
 };
 
 /// A pipeline has no tests, or its tests file makes no sense.
@@ -58,8 +59,8 @@ struct Expect {
 
 pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status, Stop> {
     let catalogue = app::registry().catalogue();
-    let loaded = Loaded::new(name, home, &catalogue)?;
-    let cases = cases(&loaded, name)?;
+    let mut loaded = Loaded::new(name, home, &catalogue)?;
+    let cases = cases(loaded.found.tests.take(), name)?;
     let chosen: Vec<&Case> = cases
         .iter()
         .filter(|case| only.is_none_or(|text| case.name.contains(text)))
@@ -68,7 +69,8 @@ pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status
         let message = format!("no case of `{name}` was chosen, so nothing was tested");
         return Err(Stop::new(Status::BadInput, BAD_TESTS, message));
     }
-    let runner = Runner::open(home)?;
+    let signals = Signals::listen()?;
+    let runner = Runner::open(home, &signals)?;
     report::data(loaded.pipeline.name());
     let mut failed = 0;
     for case in &chosen {
@@ -87,18 +89,21 @@ pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status
     Err(Stop::new(Status::SomeFailed, CASES_FAILED, message))
 }
 
-fn cases(loaded: &Loaded, name: &str) -> Result<Vec<Case>, Stop> {
-    let Some((shown, text)) = &loaded.found.tests else {
+/// The cases of the file at this path, as reading it gave it.
+fn cases(file: Option<(String, io::Result<Vec<u8>>)>, name: &str) -> Result<Vec<Case>, Stop> {
+    let Some((shown, bytes)) = file else {
         let message = format!("the pipeline `{name}` has no tests.toml");
         return Err(Stop::new(Status::BadInput, BAD_TESTS, message)
             .hint("docs/pipeline-tests.md shows what stands in one"));
     };
+    let bytes = bytes.map_err(|error| find::unreadable(&shown, &error))?;
+    let text =
+        docgenie_pipeline::decode(&shown, bytes).map_err(|fault| Stop::Faults(vec![*fault]))?;
     let bad = |message: String| Stop::new(Status::BadInput, BAD_TESTS, message);
-    let tests: Tests = toml::from_str(text).map_err(|error| {
-        let line = error
-            .span()
-            .map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-        bad(format!("`{shown}:{line}` is wrong")).because(&error)
+    let tests: Tests = toml::from_str(&text).map_err(|error| {
+        let start = error.span().map_or(0, |span| span.start);
+        let place = docgenie_pipeline::location(&shown, &text, start);
+        bad(format!("`{place}` is wrong")).because(&error)
     })?;
     let mut names = BTreeSet::new();
     match tests.case.iter().find(|case| !names.insert(&case.name)) {
@@ -114,10 +119,10 @@ fn cases(loaded: &Loaded, name: &str) -> Result<Vec<Case>, Stop> {
 fn check(case: &Case, loaded: &Loaded, runner: &Runner, home: &Path) -> Result<Vec<String>, Stop> {
     let folder = Scratch::new(home)?;
     let plan = loaded.plan_json(&case.params)?;
-    let mut order = run::order(loaded, plan, home, Seed(case.seed), run::cores());
+    let mut order = run::order_of(loaded, plan, home, Seed(case.seed), &[])?;
     let out = folder.0.join("dataset");
     order.spec.out = Some(out.clone());
-    let outcome = runner.run(order, Arc::new(Silent))?;
+    let outcome = runner.run_scratch(order)?;
     if let (status @ (Status::Environment | Status::Interrupted), Some(problem)) =
         (run::status(&outcome), &outcome.problem)
     {
@@ -127,71 +132,81 @@ fn check(case: &Case, loaded: &Loaded, runner: &Runner, home: &Path) -> Result<V
 }
 
 fn faults_of(expect: &Expect, outcome: &RunOutcome, out: &Path) -> Vec<String> {
-    let mut faults = Vec::new();
-    if let Some(documents) = expect.documents
-        && outcome.succeeded != documents
-    {
-        faults.push(format!(
-            "documents = {documents}: {} succeeded",
-            outcome.succeeded
-        ));
+    let faults = [
+        expect.documents.map(|it| documents(it, outcome)),
+        Some(failed(expect.failed, outcome)),
+        Some(files(&expect.files, out)),
+        expect.min_words.map(|it| min_words(it, out)),
+        expect.verified.map(|it| verified(it, out)),
+        expect.max_ocr_error_rate.map(|it| ocr_error_rate(it, out)),
+    ];
+    faults.into_iter().flatten().flatten().collect()
+}
+
+fn documents(expected: u64, outcome: &RunOutcome) -> Vec<String> {
+    let succeeded = outcome.succeeded;
+    let fault = format!("documents = {expected}: {succeeded} succeeded");
+    Vec::from_iter((succeeded != expected).then_some(fault))
+}
+
+fn failed(expected: usize, outcome: &RunOutcome) -> Vec<String> {
+    let dead = &outcome.dead_letters;
+    if dead.len() == expected {
+        return Vec::new();
     }
-    if outcome.dead_letters.len() != expect.failed {
-        faults.push(format!(
-            "failed = {}: {} failed",
-            expect.failed,
-            outcome.dead_letters.len()
-        ));
-        faults.extend(outcome.dead_letters.iter().map(|letter| {
-            format!(
-                "  {} in `{}`: {}",
-                letter.document, letter.stage, letter.problem
-            )
-        }));
+    let letters = dead.iter().map(|letter| {
+        let (document, stage) = (&letter.document, &letter.stage);
+        format!("  {document} in `{stage}`: {}", letter.problem)
+    });
+    let fault = format!("failed = {expected}: {} failed", dead.len());
+    [fault].into_iter().chain(letters).collect()
+}
+
+fn files(expected: &[String], out: &Path) -> Vec<String> {
+    let is_there = |file: &&String| {
+        fs::metadata(out.join(file)).is_ok_and(|facts| facts.is_file() && facts.len() > 0)
+    };
+    let missing = expected.iter().filter(|file| !is_there(file));
+    missing
+        .map(|file| format!("files: `{file}` is not there or is empty"))
+        .collect()
+}
+
+fn min_words(least: usize, out: &Path) -> Vec<String> {
+    let counts = json_files(&out.join("bbox/bbox_pdf/word"))
+        .into_iter()
+        .map(|(document, words)| (document, words.as_array().map_or(0, Vec::len)));
+    counts
+        .filter(|(_, count)| *count < least)
+        .map(|(document, count)| format!("min_words = {least}: {document} has {count}"))
+        .collect()
+}
+
+fn verified(expected: bool, out: &Path) -> Vec<String> {
+    let verdicts = json_files(&out.join("annotations/gt_verification"));
+    if verdicts.is_empty() {
+        return vec![format!("verified = {expected}: nothing was verified")];
     }
-    for file in &expect.files {
-        let there =
-            fs::metadata(out.join(file)).is_ok_and(|facts| facts.is_file() && facts.len() > 0);
-        if !there {
-            faults.push(format!("files: `{file}` is not there or is empty"));
-        }
-    }
-    if let Some(least) = expect.min_words {
-        for (document, words) in json_files(&out.join("bbox/bbox_pdf/word")) {
-            let count = words.as_array().map_or(0, Vec::len);
-            if count < least {
-                faults.push(format!("min_words = {least}: {document} has {count}"));
-            }
-        }
-    }
-    if let Some(verified) = expect.verified {
-        let verdicts = json_files(&out.join("annotations/gt_verification"));
-        if verdicts.is_empty() {
-            faults.push(format!("verified = {verified}: nothing was verified"));
-        }
-        for (document, verdict) in verdicts {
-            if verdict["passed"] != Value::Bool(verified) {
-                faults.push(format!(
-                    "verified = {verified}: {document} says {}",
-                    verdict["passed"]
-                ));
-            }
-        }
-    }
-    if let Some(most) = expect.max_ocr_error_rate {
-        let analysis = json_files(&out.join("analysis"));
-        let rate = analysis
-            .iter()
-            .find_map(|(_, analysis)| analysis.pointer("/ocr/mean_character_error_rate")?.as_f64());
-        match rate {
-            Some(rate) if rate <= most => {}
-            Some(rate) => faults.push(format!("max_ocr_error_rate = {most}: it is {rate:.4}")),
-            None => faults.push(format!(
-                "max_ocr_error_rate = {most}: the analysis has no such figure"
-            )),
-        }
-    }
-    faults
+    let verdicts = verdicts
+        .iter()
+        .map(|(it, verdict)| (it, &verdict["passed"]));
+    verdicts
+        .filter(|(_, passed)| **passed != Value::Bool(expected))
+        .map(|(document, passed)| format!("verified = {expected}: {document} says {passed}"))
+        .collect()
+}
+
+fn ocr_error_rate(most: f64, out: &Path) -> Vec<String> {
+    let analysis = json_files(&out.join("analysis"));
+    let rate = analysis
+        .iter()
+        .find_map(|(_, analysis)| analysis.pointer("/ocr/mean_character_error_rate")?.as_f64());
+    let fault = match rate {
+        Some(rate) if rate <= most => return Vec::new(),
+        Some(rate) => format!("it is {rate:.4}"),
+        None => "the analysis has no such figure".to_owned(),
+    };
+    vec![format!("max_ocr_error_rate = {most}: {fault}")]
 }
 
 /// The JSON files of a folder by name; what cannot be read is null.
@@ -222,7 +237,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new(home: &Path) -> Result<Self, Stop> {
-        let folder = home.join("tests").join(std::process::id().to_string());
+        let folder = home.join(format!("test-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(|error| {
             let message = format!("cannot make `{}`", folder.display());
             Stop::new(Status::Environment, BAD_TESTS, message).because(&error)

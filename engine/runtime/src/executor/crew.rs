@@ -86,7 +86,8 @@ impl Crew {
                 Built::Dataset(stage) => dataset.push(DatasetPost { id, stage, reads }),
                 Built::Document(stage) => {
                     if let Some(documents) = stage.documents() {
-                        crew.documents = documents;
+                        crew.documents =
+                            order.limit.map_or(documents, |limit| documents.min(limit));
                     }
                     let places = match stage.concurrency() {
                         Concurrency::Jobs => shared.clone(),

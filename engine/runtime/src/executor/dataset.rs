@@ -42,7 +42,7 @@ pub(super) struct Dataset {
     zip: Option<PathBuf>,
     folder: Option<DatasetFolder>,
     facts: RunFacts,
-    /// Where the record of the target is kept.
+    /// Where the record of the target is kept, if it is.
     record: Option<PathBuf>,
     /// What this home has last published at the target.
     published: Option<Record>,
@@ -60,7 +60,8 @@ impl Dataset {
         } else {
             (order.spec.out.clone(), order.spec.zip.clone())
         };
-        let record = out.as_ref().map(|out| {
+        let recorded = out.as_ref().filter(|_| !order.scratch);
+        let record = recorded.map(|out| {
             let name = Digest::of(out.as_os_str().as_encoded_bytes());
             crew.home.join("published").join(format!("{name}.json"))
         });

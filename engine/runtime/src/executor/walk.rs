@@ -151,7 +151,7 @@ impl Walker {
                     }
                     self.observer.progress(&Progress::Stage {
                         document: id,
-                        stage: position,
+                        stage: post.id.clone(),
                         hit: step.spent.is_none(),
                         spent: step.spent.unwrap_or_default(),
                     });
