@@ -47,14 +47,16 @@ const LARGEST_SIDE: f64 = 14_400.0;
 const POINTS_PER_PIXEL: f64 = 0.75;
 
 /// Width and height of what is laid out, in CSS pixels: the body with its margins, and whatever
-/// overflows the window.
+/// overflows the window. The body stands at the side where lines begin.
 const CONTENT_SIZE: &str = "(() => {
     const root = document.documentElement, body = document.body, style = getComputedStyle(body);
     const box = body.getBoundingClientRect(), outer = root.getBoundingClientRect();
-    const right = box.right + parseFloat(style.marginRight);
+    const far = style.direction == 'rtl'
+        ? root.clientWidth - box.left + parseFloat(style.marginLeft)
+        : box.right + parseFloat(style.marginRight);
     const bottom = Math.max(outer.bottom, box.bottom + parseFloat(style.marginBottom));
     const wider = root.scrollWidth > root.clientWidth, taller = root.scrollHeight > root.clientHeight;
-    return [Math.max(right, wider ? root.scrollWidth : 0), Math.max(bottom, taller ? root.scrollHeight : 0)];
+    return [Math.max(far, wider ? root.scrollWidth : 0), Math.max(bottom, taller ? root.scrollHeight : 0)];
 })()";
 
 const BLANK: &str = "about:blank";

@@ -68,7 +68,7 @@ impl Default for RenderConfig {
 
 impl StageConfig for RenderConfig {
     const NAME: &'static str = "render";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "Prints the HTML to PDF in a headless Chromium";
     const DOCUMENTATION: &'static str = "\
 One browser is kept for the whole run and is fresh again after `pages_per_browser` documents. The \

@@ -134,6 +134,10 @@ async fn page_sizes() {
     let receipt = "<!DOCTYPE html><style>@page { size: A4; margin: 3cm }
         body { margin: 0; width: 300px; height: 2000px }</style>text";
     check(receipt, by_content, 1, [225.0, 1500.0]).await;
+    for turned in ["<html dir=rtl>", "<body dir=rtl>"] {
+        let receipt = receipt.replace("<!DOCTYPE html>", &format!("<!DOCTYPE html>{turned}"));
+        check(&receipt, by_content, 1, [225.0, 1500.0]).await;
+    }
     let wide = "<!DOCTYPE html><body style='margin: 0'><div style='width: 2000px; height: 10px'>";
     check(wide, by_content, 1, [1500.0, 7.5]).await;
     let sheet = "<!DOCTYPE html><body style='margin: 0; min-height: 100vh'>text";
