@@ -153,6 +153,20 @@ fn a_killed_run_goes_on_and_gives_the_same_tree() {
 }
 
 #[test]
+fn a_longer_run_makes_only_what_is_new() {
+    let home = tempfile::tempdir().unwrap();
+    output(&mut run(&home, 4, &home.path().join("four")));
+    output(&mut run(&home, 6, &home.path().join("six")));
+    let record = output(engine(&home).args(["runs", "show", "run-2", "--format", "json"]));
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    for stage in ["author", "render", "boxes", "raster", "verify", "overlay"] {
+        let stages = record["run"]["stages"].as_array().unwrap();
+        let found = stages.iter().find(|it| it[0] == stage).unwrap();
+        assert_eq!(found[1]["hits"], 4, "{stage}: {record}");
+    }
+}
+
+#[test]
 fn an_interrupted_run_ends_soon_and_whole() {
     let home = tempfile::tempdir().unwrap();
     let out = home.path().join("out");

@@ -10,7 +10,10 @@
 use std::{env, error::Error, fs, path::PathBuf};
 
 use docgenie_document::Seed;
-use docgenie_stages::author::{Author, AuthorConfig, OneOrMany};
+use docgenie_stages::{
+    OneOrMany,
+    author::{Author, AuthorConfig},
+};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut config = AuthorConfig::default();

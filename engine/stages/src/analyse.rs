@@ -108,7 +108,10 @@ impl Facts {
 }
 
 #[derive(Default)]
-struct Stage {
+struct Stage(Option<Figuring>);
+
+/// What is known of the run so far.
+struct Figuring {
     documents: u64,
     tally: Tally,
     diversity: Diversity,
@@ -117,8 +120,11 @@ struct Stage {
 #[async_trait]
 impl DatasetStage for Stage {
     async fn begin(&mut self, run: &RunFacts, _folder: &DatasetFolder) -> Result<(), StageFailure> {
-        self.documents = run.documents;
-        self.diversity = Diversity::new(run.seed.derive("layout diversity"));
+        self.0 = Some(Figuring {
+            documents: run.documents,
+            tally: Tally::default(),
+            diversity: Diversity::new(run.seed.derive("layout diversity")),
+        });
         Ok(())
     }
 
@@ -127,6 +133,9 @@ impl DatasetStage for Stage {
         document: &DocumentContext,
         _folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
+        let Some(figuring) = &mut self.0 else {
+            return Ok(());
+        };
         let facts = Facts {
             words: document.read_if_present().await?,
             layout: document.read_if_present().await?,
@@ -136,10 +145,10 @@ impl DatasetStage for Stage {
             ocr: document.read_if_present().await?,
             verification: document.read_if_present().await?,
         };
-        self.tally.add(&facts);
+        figuring.tally.add(&facts);
         if let Some(words) = &facts.words {
             let layout = facts.layout.as_deref();
-            self.diversity.add(facts.document_type(), words, layout);
+            figuring.diversity.add(facts.document_type(), words, layout);
         }
         Ok(())
     }
@@ -149,11 +158,18 @@ impl DatasetStage for Stage {
         dataset: &DatasetContext,
         _folder: &DatasetFolder,
     ) -> Result<Outputs, StageFailure> {
-        let diversity = std::mem::take(&mut self.diversity);
+        let Some(figuring) = self.0.take() else {
+            return Ok(Outputs::new());
+        };
+        let Figuring {
+            documents,
+            tally,
+            diversity,
+        } = figuring;
         let layout_diversity = blocking(move || Ok(diversity.figures())).await?;
         let errors = dataset.dead_letters.iter();
         let codes = errors.map(|letter| letter.problem.code.as_str());
-        let figures = self.tally.figures(self.documents, codes, layout_diversity);
+        let figures = tally.figures(documents, codes, layout_diversity);
         Outputs::new().with(&as_analysis(&figures)?)
     }
 }

@@ -27,7 +27,7 @@ use docgenie_runtime::stage::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::markup::Markup;
+use crate::{OneOrMany, markup::Markup};
 use dice::Dice;
 pub use fonts::font_families;
 use set::{Recipe, TemplateSet};
@@ -76,25 +76,6 @@ pub enum Provider {
     Template,
 }
 
-/// One text, or several to draw from.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// One.
-    One(String),
-    /// Several.
-    Many(#[schemars(length(min = 1))] Vec<String>),
-}
-
-impl OneOrMany {
-    fn all(&self) -> &[String] {
-        match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        }
-    }
-}
-
 impl Default for AuthorConfig {
     fn default() -> Self {
         Self {
@@ -116,6 +97,7 @@ impl StageConfig for AuthorConfig {
     const DOCUMENTATION: &'static str = include_str!("author.md");
     const SCOPE: Scope = Scope::Document;
     const STARTS_DOCUMENTS: bool = true;
+    const NEUTRAL_OPTIONS: &'static [&'static str] = &["count"];
 
     fn slots(&self) -> SlotUse {
         SlotUse {

@@ -7,8 +7,11 @@ pub mod boxes;
 pub mod input;
 pub mod markup;
 pub mod ocr;
+mod one_or_many;
 pub mod overlay;
 pub mod package;
 pub mod raster;
 pub mod render;
 pub mod verify;
+
+pub use one_or_many::OneOrMany;

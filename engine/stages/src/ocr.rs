@@ -21,7 +21,7 @@ use docgenie_runtime::stage::{
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::bitmap::Bitmap;
+use crate::{OneOrMany, bitmap::Bitmap};
 
 mod engine;
 mod error;
@@ -65,9 +65,10 @@ pub fn probe() -> Result<Probe, OcrError> {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OcrConfig {
-    /// The language, or a list of them: English name (`German`), ISO code (`de`, `deu`) or the name
-    /// of Tesseract's data (`chi_sim`). `auto` is the language of the ground truth.
-    pub languages: Languages,
+    /// The language, or a list of them, the most frequent first: English name (`German`), ISO code
+    /// (`de`, `deu`) or the name of Tesseract's data (`chi_sim`). `auto` is the language of the
+    /// ground truth.
+    pub languages: OneOrMany,
     /// Scales the page image to this resolution before it is read; by default it is read as it is.
     #[schemars(range(min = 36, max = 600))]
     pub dpi: Option<u32>,
@@ -76,20 +77,10 @@ pub struct OcrConfig {
     pub min_confidence: f64,
 }
 
-/// One language or several.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Languages {
-    /// One.
-    One(String),
-    /// Several, the most frequent first.
-    Several(Vec<String>),
-}
-
 impl Default for OcrConfig {
     fn default() -> Self {
         Self {
-            languages: Languages::One("eng".to_owned()),
+            languages: OneOrMany::One("eng".to_owned()),
             dpi: None,
             min_confidence: 0.0,
         }
@@ -98,27 +89,21 @@ impl Default for OcrConfig {
 
 const AUTO: &str = "auto";
 
-impl Languages {
-    fn names(&self) -> &[String] {
-        match self {
-            Self::One(name) => std::slice::from_ref(name),
-            Self::Several(names) => names,
-        }
-    }
-
+impl OcrConfig {
     fn has_auto(&self) -> bool {
-        self.names().iter().any(|name| name == AUTO)
+        self.languages.all().iter().any(|name| name == AUTO)
     }
 
     /// The languages it names itself.
     fn named(&self) -> Result<BTreeSet<Language>, OcrError> {
-        let names = self.names().iter().filter(|name| *name != AUTO);
+        let names = self.languages.all().iter().filter(|name| *name != AUTO);
         names.map(|name| Language::named(name)).collect()
     }
 
     /// The data to read a document in `document_language` with.
     fn resolve(&self, document_language: &str) -> Result<Vec<Language>, OcrError> {
-        let names = self.names().iter().map(|name| match name.as_str() {
+        let names = self.languages.all().iter();
+        let names = names.map(|name| match name.as_str() {
             AUTO => document_language,
             name => name,
         });
@@ -154,7 +139,7 @@ language comes in a package of its own, such as `tesseract-ocr-deu`.
     const SCOPE: Scope = Scope::Document;
 
     fn slots(&self) -> SlotUse {
-        let auto = self.languages.has_auto();
+        let auto = self.has_auto();
         SlotUse {
             reads: vec![Slot::PageImages],
             reads_if_present: if auto {
@@ -172,8 +157,8 @@ language comes in a package of its own, such as `tesseract-ocr-deu`.
             tracing::warn!("reading takes three times as long where {name} is not {value}");
         }
         let data = Tessdata::find()?;
-        let mut used = self.languages.named()?;
-        if self.languages.has_auto() {
+        let mut used = self.named()?;
+        if self.has_auto() {
             used.extend(data.installed().iter().cloned());
         }
         if used.is_empty() {
@@ -215,13 +200,13 @@ impl DocumentStage for Stage {
 
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let images = document.read::<PageImages>().await?;
-        let truth = match self.options.languages.has_auto() {
+        let truth = match self.options.has_auto() {
             true => document.read_if_present::<GroundTruth>().await?,
             false => None,
         };
         let own = truth.as_deref().map(|truth| truth.language.as_str());
         let own = own.filter(|language| !language.is_empty());
-        let languages = self.options.languages.resolve(own.unwrap_or(FALLBACK))?;
+        let languages = self.options.resolve(own.unwrap_or(FALLBACK))?;
         let reading = Reading {
             dpi: self.options.dpi,
             min_confidence: self.options.min_confidence,

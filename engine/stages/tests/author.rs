@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, fs, path::Path, time::Duration};
 use docgenie_document::{Seed, slot::Pdf};
 use docgenie_render::{HtmlPage, PageSize, RenderSettings, Renderer};
 use docgenie_stages::{
-    author::{Author, AuthorConfig, OneOrMany},
+    OneOrMany,
+    author::{Author, AuthorConfig},
     boxes::{Boxes, boxes},
     markup::Markup,
 };

@@ -40,16 +40,15 @@ const TYPES: usize = 64;
 const NEAR: f64 = 0.1;
 
 /// Samples of the layouts seen so far, by type.
-#[derive(Default)]
 pub(super) struct Diversity {
-    seed: Option<Seed>,
+    seed: Seed,
     types: ByName<Sample>,
 }
 
 impl Diversity {
     pub(super) fn new(seed: Seed) -> Self {
         Self {
-            seed: Some(seed),
+            seed,
             types: ByName::new(),
         }
     }
@@ -62,10 +61,9 @@ impl Diversity {
         if self.types.len() == TYPES && !self.types.contains_key(document_type) {
             return;
         }
-        let seed = self.seed.unwrap_or(Seed(0));
         let sample = self.types.entry(document_type.to_owned());
         sample
-            .or_insert_with(|| Sample::new(seed.derive(document_type)))
+            .or_insert_with(|| Sample::new(self.seed.derive(document_type)))
             .offer(|| Occupancy::of_first_page(page.size, words, layout));
     }
 

@@ -15,11 +15,12 @@ use minijinja::{
 use super::{
     check_digits,
     dice::Dice,
-    language::{Choices, Country, Language, Product, Texts, Trade},
+    language::{Country, Language, Product, Texts, Trade},
     locale::{Locale, machine_number},
     sums,
     value::{Day, Shown},
 };
+use crate::OneOrMany;
 
 /// The first and the last day a document may be about.
 pub(super) const FIRST_DAY: Date = jiff::civil::date(2015, 1, 2);
@@ -71,12 +72,14 @@ impl Draw {
     /// The texts under a key: those of the document type, else those of the language.
     fn choices(
         &self,
-        part: impl Fn(&Texts) -> &BTreeMap<String, Choices>,
+        part: impl Fn(&Texts) -> &BTreeMap<String, OneOrMany>,
         key: &str,
     ) -> Option<&[String]> {
         let own = part(&self.texts).get(key);
         let choices = own.or_else(|| part(&self.language.texts).get(key));
-        choices.map(Choices::all).filter(|texts| !texts.is_empty())
+        choices
+            .map(OneOrMany::all)
+            .filter(|texts| !texts.is_empty())
     }
 
     /// The text under a key, the same one throughout the document.

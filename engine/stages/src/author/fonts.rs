@@ -1,33 +1,19 @@
 //! The font families that the embedded templates name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use toml::Value;
-
-use super::files::Files;
+use super::{files::Files, style::ScriptFonts};
 
 /// The families, in order of name, so that a machine can be checked for them.
 #[must_use]
 pub fn font_families() -> BTreeSet<String> {
     let files = Files::embedded();
     let fonts = files.get("styles/fonts.toml");
-    let scripts: Option<toml::Table> = fonts.and_then(|file| toml::from_str(&file.text).ok());
-    let mut families = BTreeSet::new();
-    for script in scripts.iter().flat_map(toml::Table::values) {
-        for key in ["pairings", "mono", "hand"] {
-            for named in script
-                .get(key)
-                .and_then(Value::as_array)
-                .into_iter()
-                .flatten()
-            {
-                let pair = [named.get("heading"), named.get("body"), Some(named)];
-                let names = pair.into_iter().flatten().filter_map(Value::as_str);
-                families.extend(names.map(str::to_owned));
-            }
-        }
-    }
-    families
+    let scripts: Option<BTreeMap<String, ScriptFonts>> =
+        fonts.and_then(|file| toml::from_str(&file.text).ok());
+    let scripts = scripts.unwrap_or_default();
+    let families = scripts.values().flat_map(ScriptFonts::families);
+    families.map(str::to_owned).collect()
 }
 
 #[cfg(test)]

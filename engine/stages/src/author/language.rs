@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::OneOrMany;
+
 /// A language.
 #[derive(Debug)]
 pub(super) struct Language {
@@ -29,33 +31,13 @@ pub(super) struct Language {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Texts {
     /// Short texts; a document uses the same choice throughout.
-    pub labels: BTreeMap<String, Choices>,
+    pub labels: BTreeMap<String, OneOrMany>,
     /// Sentences with `{placeholders}`.
-    pub phrases: BTreeMap<String, Choices>,
+    pub phrases: BTreeMap<String, OneOrMany>,
     /// What one may ask about a field.
-    pub questions: BTreeMap<String, Choices>,
+    pub questions: BTreeMap<String, OneOrMany>,
     /// Lists and tables of any shape for the templates.
     pub words: BTreeMap<String, toml::Value>,
-}
-
-/// One text, or several to choose from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum Choices {
-    /// One.
-    One(String),
-    /// Several.
-    Many(Vec<String>),
-}
-
-impl Choices {
-    /// The texts, at least one unless the file gives an empty list.
-    pub(super) fn all(&self) -> &[String] {
-        match self {
-            Self::One(text) => std::slice::from_ref(text),
-            Self::Many(texts) => texts,
-        }
-    }
 }
 
 #[derive(Deserialize)]
@@ -72,11 +54,11 @@ struct LanguageFile {
     defaults: toml::Table,
     country: Vec<toml::Table>,
     #[serde(default)]
-    labels: BTreeMap<String, Choices>,
+    labels: BTreeMap<String, OneOrMany>,
     #[serde(default)]
-    phrases: BTreeMap<String, Choices>,
+    phrases: BTreeMap<String, OneOrMany>,
     #[serde(default)]
-    questions: BTreeMap<String, Choices>,
+    questions: BTreeMap<String, OneOrMany>,
     #[serde(default)]
     words: BTreeMap<String, toml::Value>,
 }

@@ -40,7 +40,6 @@ pub(super) struct ScriptFonts {
     pub cased: bool,
 }
 
-#[cfg(test)]
 impl ScriptFonts {
     /// All families it names.
     pub(super) fn families(&self) -> impl Iterator<Item = &str> {

@@ -174,19 +174,18 @@ fn languages_go_by_many_names() {
 }
 
 #[track_caller]
-fn check_resolved(languages: &Languages, document: &str, expected: &[&str]) {
-    let resolved = languages.resolve(document).unwrap();
+fn check_resolved(languages: &[&str], document: &str, expected: &[&str]) {
+    let resolved = options(languages).resolve(document).unwrap();
     let names: Vec<_> = resolved.iter().map(ToString::to_string).collect();
     assert_eq!(names, expected);
 }
 
 #[test]
 fn auto_is_the_language_of_the_document() {
-    let several = |names: &[&str]| Languages::Several(names.iter().map(|&n| n.into()).collect());
-    check_resolved(&Languages::One("auto".into()), "de", &["deu"]);
-    check_resolved(&several(&["auto", "eng"]), "ar", &["ara", "eng"]);
-    check_resolved(&several(&["auto", "en"]), "en", &["eng"]);
-    check_resolved(&several(&["fra"]), "de", &["fra"]);
+    check_resolved(&["auto"], "de", &["deu"]);
+    check_resolved(&["auto", "eng"], "ar", &["ara", "eng"]);
+    check_resolved(&["auto", "en"], "en", &["eng"]);
+    check_resolved(&["fra"], "de", &["fra"]);
 }
 
 #[test]
@@ -226,19 +225,22 @@ fn no_data_at_all_says_where_it_was_looked_for() {
     assert!(error.hint().contains("tesseract-ocr-eng"));
 }
 
-/// The stage made from these options: its identity, or the code of what is wrong with them.
-fn built(languages: &[&str]) -> Result<String, String> {
-    let options = OcrConfig {
-        languages: Languages::Several(languages.iter().map(|&name| name.into()).collect()),
+fn options(languages: &[&str]) -> OcrConfig {
+    OcrConfig {
+        languages: OneOrMany::Many(languages.iter().map(|&name| name.into()).collect()),
         ..OcrConfig::default()
-    };
+    }
+}
+
+/// The stage made for these languages: its identity, or the code of what is wrong with them.
+fn built(languages: &[&str]) -> Result<String, String> {
     let env = StageEnv {
         home: std::path::PathBuf::new(),
         pipeline_dir: std::path::PathBuf::new(),
         inputs: Vec::new(),
         jobs: 1,
     };
-    match options.build(&env) {
+    match options(languages).build(&env) {
         Ok(Built::Document(stage)) => Ok(stage.identity()),
         Ok(Built::Dataset(_)) => panic!("it works on documents"),
         Err(failure) => Err(failure.problem.code),
