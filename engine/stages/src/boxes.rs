@@ -23,7 +23,10 @@ use hayro::hayro_syntax;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{markup::Markup, raster::BAD_PDF};
+use crate::{
+    markup::Markup,
+    raster::{BAD_PDF, PDF_LIBRARY},
+};
 use lines::Block;
 use words::Draft;
 
@@ -41,6 +44,9 @@ pub const MAX_PAGES: usize = 2_000;
 /// More glyphs are refused.
 pub const MAX_GLYPHS: usize = 2_000_000;
 
+/// The library that reads how far a font reaches.
+const FONT_LIBRARY: &str = "skrifa 0.49.0";
+
 /// Options of the boxes stage.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -54,11 +60,12 @@ impl StageConfig for BoxesConfig {
 Words, characters, lines and blocks are read from the PDF itself, in points, in reading order, with \
 their text in logical order. A box goes along the baseline from the first glyph's origin to the end \
 of the last one's advance, and across it from the font's ascent to its descent; for turned text it \
-is the box around that. All boxes lie inside their page.
+is the box around that. All boxes lie inside their page. What a clip hides is not there.
 
 Where the HTML is known, every word is tied to the element it was printed from: fields, questions, \
 entities, regions, table cells, and the places for handwriting and visual elements get their words \
-and boxes. For a PDF from elsewhere the words are grouped by geometry, and what the ground truth \
+and the box around their own text: a comma that ends the word after a date is not in the date's box. \
+Chinese and Japanese set no blanks: a word ends where a line or an element does. For a PDF from elsewhere the words are grouped by geometry, and what the ground truth \
 says is searched for verbatim.
 
 ```toml
@@ -90,6 +97,10 @@ uses = \"boxes\"
 
 #[async_trait]
 impl DocumentStage for BoxesConfig {
+    fn identity(&self) -> String {
+        format!("{PDF_LIBRARY}, {FONT_LIBRARY}")
+    }
+
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let pdf = document.read::<Pdf>().await?;
         let html = document.read_if_present::<Html>().await?;
@@ -211,8 +222,8 @@ pub fn boxes(
 struct Text {
     words: Words,
     segments: Segments,
-    /// The chunks that each word carries.
-    chunks: Vec<Vec<u32>>,
+    /// The chunks that each word carries, each with the box around what it shows of it.
+    chunks: Vec<Vec<(u32, Rect)>>,
     /// Numbers of visual elements with the page and the box of their fill.
     fills: Vec<(u32, u32, Rect)>,
 }
@@ -269,7 +280,10 @@ fn add_page(text: &mut Text, page: u32, size: Size, blocks: Vec<Block>) {
                 );
                 if let Some(word) = word(&draft, page, size, at) {
                     text.words.words.push(word);
-                    text.chunks.push(draft.chunks());
+                    let chunks = draft.chunks().into_iter();
+                    let inside =
+                        chunks.filter_map(|(chunk, rect)| Some((chunk, rect.clamp_to(size)?)));
+                    text.chunks.push(inside.collect());
                 }
             }
             let line_number = Some(index(lines.len()));
@@ -327,4 +341,20 @@ fn upright(angle: f64) -> f64 {
 
 fn index(position: usize) -> u32 {
     u32::try_from(position).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Results are remembered under these names: they must be those of what is linked.
+    #[test]
+    fn libraries_are_those_of_the_lock_file() {
+        let lock = include_str!("../../../Cargo.lock");
+        for library in [PDF_LIBRARY, FONT_LIBRARY] {
+            let (name, version) = library.split_once(' ').unwrap();
+            let package = format!("name = \"{name}\"\nversion = \"{version}\"");
+            assert!(lock.contains(&package), "{library}");
+        }
+    }
 }

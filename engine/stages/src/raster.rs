@@ -30,6 +30,8 @@ use crate::bitmap::{self, Bitmap, Channels, MAX_PIXELS};
 
 /// A PDF that cannot be read.
 pub const BAD_PDF: Code = Code::new("DG0450");
+/// The library that reads PDFs: what its pages look like and where its glyphs stand depends on it.
+pub(crate) const PDF_LIBRARY: &str = "hayro 0.9.0";
 /// A page with too many pixels.
 pub const PAGE_TOO_LARGE: Code = Code::new("DG0451");
 
@@ -96,6 +98,10 @@ with = { dpi = 150, colour = \"rgb\" }
 
 #[async_trait]
 impl DocumentStage for RasterConfig {
+    fn identity(&self) -> String {
+        PDF_LIBRARY.to_owned()
+    }
+
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let pdf = document.read::<Pdf>().await?;
         let Self { dpi, colour } = *self;

@@ -16,7 +16,9 @@ use docgenie_stages::{
     author::{Author, AuthorConfig},
     boxes::{Boxes, boxes},
     markup::Markup,
+    verify::verification,
 };
+use scraper::{Html, Selector};
 
 /// Names of the files below a folder of the template set, without their ending.
 fn names(folder: &str, ending: &str) -> BTreeSet<String> {
@@ -87,32 +89,49 @@ fn print(pages: &[(String, Markup)]) -> Vec<Pdf> {
     })
 }
 
-/// What of a page's meaning has no place on it.
-fn unplaced(boxes: &Boxes) -> Vec<String> {
+/// What of a page's meaning does not stand verbatim where it should.
+fn misplaced(boxes: &Boxes) -> Vec<String> {
     let truth = boxes.truth.as_ref().unwrap();
-    let fields = truth.fields.iter().filter(|field| field.places.is_empty());
-    let questions = truth
-        .questions
+    let verified = verification(&boxes.words, truth, Some(&boxes.layout), None, 1.0);
+    let keys = verified.keys.iter().filter(|key| !key.exact);
+    let keys = keys.map(|key| format!("{} {} = {}", key.kind, key.key, key.value));
+    let labels = (!verified.valid_labels).then(|| "labels".to_owned());
+    let fields = truth.fields.iter().map(|it| (&it.name, &it.places));
+    let asked = truth.questions.iter().map(|it| (&it.question, &it.places));
+    let entities = truth.entities.iter().map(|it| (&it.text, &it.places));
+    let ink = &boxes.handwriting.regions;
+    let ink = ink.iter().map(|it| (&it.text, &it.places));
+    let placed = fields.chain(asked).chain(entities).chain(ink);
+    let nowhere = placed.filter(|(_, places)| places.is_empty());
+    let nowhere = nowhere.map(|(name, _)| format!("{name} stands nowhere"));
+    keys.chain(labels).chain(nowhere).collect()
+}
+
+/// The first word of a page that is marked word by word which is not read, in the order of the
+/// document.
+fn misread(markup: &Markup, boxes: &Boxes) -> Option<String> {
+    let letters = |text: &str| -> String {
+        let shown = text.chars().filter(|c| !c.is_whitespace());
+        shown.flat_map(char::to_lowercase).collect()
+    };
+    let read: String = boxes
+        .words
+        .words
         .iter()
-        .filter(|question| question.places.is_empty());
-    let entities = truth
-        .entities
-        .iter()
-        .filter(|entity| entity.places.is_empty());
-    let ink = boxes
-        .handwriting
-        .regions
-        .iter()
-        .filter(|region| region.places.is_empty());
-    fields
-        .map(|field| format!("field {} = {}", field.name, field.value))
-        .chain(
-            questions
-                .map(|question| format!("question {} = {}", question.question, question.answer)),
-        )
-        .chain(entities.map(|entity| format!("entity {} = {}", entity.label, entity.text)))
-        .chain(ink.map(|region| format!("ink {}", region.text)))
-        .collect()
+        .map(|it| letters(&it.text))
+        .collect();
+    let mut rest = &*read;
+    let marked = Html::parse_document(&markup.marked());
+    let chunks = Selector::parse("dg-t dg-w").unwrap();
+    marked.select(&chunks).find_map(|chunk| {
+        let text: String = chunk.text().map(letters).collect();
+        let Some((_, after)) = rest.split_once(&*text) else {
+            let found: String = rest.chars().take(80).collect();
+            return Some(format!("`{text}` is not in `{found}…`"));
+        };
+        rest = after;
+        None
+    })
 }
 
 #[test]
@@ -130,8 +149,9 @@ fn whatever_templates_say_stands_on_the_page() {
             faults.push(format!("{name}: hardly any ground truth"));
         }
         faults.extend(
-            unplaced(&boxes)
+            misplaced(&boxes)
                 .into_iter()
+                .chain(misread(markup, &boxes))
                 .map(|fault| format!("{name}: {fault}")),
         );
     }

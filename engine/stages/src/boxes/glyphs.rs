@@ -50,6 +50,16 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
+    /// One that stands for several of a line and shows this text. The widest of them stands on the
+    /// baseline: marks have baselines of their own.
+    pub(super) fn merged(clusters: &[Self], text: &str) -> Option<Self> {
+        let mut rest = clusters.iter();
+        let mut all = rest.next()?.clone();
+        rest.for_each(|cluster| all.widen(cluster));
+        text.clone_into(&mut all.text);
+        Some(all)
+    }
+
     /// The box around it on the page.
     pub(super) fn rect(&self) -> Option<Rect> {
         let (sin, cos) = self.angle.sin_cos();
@@ -71,9 +81,13 @@ impl Cluster {
         (self.angle - other.angle).abs() < 0.02 && (self.base - other.base).abs() < tolerance
     }
 
-    /// Takes in another glyph of the same text, unless it is on another line.
+    /// Takes in another glyph of the same text, unless it is on another line. The wider of the two
+    /// stands on the baseline: a mark beside a letter has one of its own.
     fn widen(&mut self, other: &Self) {
         if self.level_with(other, self.size) {
+            if other.end - other.start > self.end - self.start {
+                self.base = other.base;
+            }
             self.start = self.start.min(other.start);
             self.end = self.end.max(other.end);
         }
@@ -119,6 +133,7 @@ impl<'a> Reader<'a> {
             reader: self,
             drawing: Drawing::default(),
             spans: Vec::new(),
+            shown: vec![area],
             limit,
         };
         interpret_page(page, &mut context, &mut pen);
@@ -185,6 +200,8 @@ struct Pen<'r, 'a> {
     drawing: Drawing,
     /// The open marked-content sequences.
     spans: Vec<Span>,
+    /// The area that each of the clips around lets through, the page's own first.
+    shown: Vec<Area>,
     limit: usize,
 }
 
@@ -203,6 +220,21 @@ impl Pen<'_, '_> {
         let chunk = ink::chunk(number, self.reader.last_chunk, self.reader.chunks)?;
         self.reader.last_chunk = chunk;
         Some(chunk)
+    }
+
+    /// The area of the page in which paint shows.
+    fn shown(&self) -> Area {
+        self.shown.last().copied().unwrap_or_default()
+    }
+
+    /// Whether a cluster can be seen. Browsers paint a line at the end of a page once more where
+    /// its ink reaches over, clipped to that ink.
+    fn shows(&self, cluster: &Cluster) -> bool {
+        let (shown, rect) = (self.shown(), cluster.rect());
+        rect.is_some_and(|rect| {
+            let (x, y) = ((rect.x0 + rect.x1) / 2.0, (rect.y0 + rect.y1) / 2.0);
+            (shown.x0..=shown.x1).contains(&x) && (shown.y0..=shown.y1).contains(&y)
+        })
     }
 
     /// Adds a glyph, or widens the cluster of the `ActualText` around it.
@@ -239,7 +271,8 @@ impl<'a> Device<'a> for Pen<'_, 'a> {
                 return;
             }
             let place = props.transform * glyph.transform();
-            if let Some(cluster) = cluster(glyph, place, extent, chunk) {
+            let cluster = cluster(glyph, place, extent, chunk);
+            if let Some(cluster) = cluster.filter(|cluster| self.shows(cluster)) {
                 self.add(cluster);
             }
         }
@@ -268,10 +301,17 @@ impl<'a> Device<'a> for Pen<'_, 'a> {
         }
     }
 
-    fn push_clip_path(&mut self, _: &ClipPath) {}
+    fn push_clip_path(&mut self, clip: &ClipPath) {
+        let shown = self.shown().intersect(clip.path.bounding_box());
+        self.shown.push(shown);
+    }
+
+    fn pop_clip(&mut self) {
+        self.shown.pop();
+    }
+
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {}
     fn draw_image(&mut self, _: Image<'a, '_>, _: ImageDrawProps<'a>) {}
-    fn pop_clip(&mut self) {}
     fn pop_transparency_group(&mut self) {}
 }
 

@@ -8,41 +8,49 @@ use docgenie_document::{
     truth::{Entity, Field, GroundTruth, Grounding, Layout, Question, VisualElements, VisualPlace},
 };
 
-use super::Text;
+use super::{Text, index, words::without_blanks};
 use crate::markup::{Markup, Visual, ink};
+
+/// What a word shows of something: the word's position and the box around the part.
+type Part = (u32, Rect);
 
 /// The words of a document by chunk and by text.
 pub(super) struct Places<'t> {
     words: &'t Words,
-    /// Positions of the words that carry each chunk, ascending.
-    carriers: Vec<Vec<u32>>,
-    /// The letters of all words in reading order, without blanks, and for each of its bytes the
-    /// word it stands in.
+    /// The parts of words that carry each chunk, in reading order.
+    carriers: Vec<Vec<Part>>,
+    /// The characters of all words in reading order.
+    characters: Vec<Part>,
+    /// Their letters without blanks, and for each of its bytes the character it is of.
     letters: String,
-    word_at: Vec<u32>,
+    character_at: Vec<u32>,
 }
 
 impl<'t> Places<'t> {
     pub(super) fn new(text: &'t Text, chunks: usize) -> Self {
         let mut carriers = vec![Vec::new(); chunks];
         for (word, carried) in (0..).zip(&text.chunks) {
-            for chunk in carried {
+            for (chunk, rect) in carried {
                 if let Some(carrier) = carriers.get_mut(*chunk as usize) {
-                    carrier.push(word);
+                    carrier.push((word, *rect));
                 }
             }
         }
-        let mut letters = String::new();
-        let mut word_at = Vec::new();
+        let (mut characters, mut letters, mut character_at) =
+            (Vec::new(), String::new(), Vec::new());
         for (number, word) in (0..).zip(&text.words.words) {
-            letters.extend(word.text.chars().filter(|c| !c.is_whitespace()));
-            word_at.resize(letters.len(), number);
+            for character in &word.characters {
+                letters.extend(character.text.chars().filter(|c| !c.is_whitespace()));
+                character_at.resize(letters.len(), index(characters.len()));
+                characters.push((number, character.rect));
+            }
         }
         Self {
             words: &text.words,
             carriers,
+            characters,
             letters,
-            word_at,
+            character_at,
         }
     }
 
@@ -50,10 +58,9 @@ impl<'t> Places<'t> {
     pub(super) fn of(&self, chunks: Range<u32>) -> Vec<Grounding> {
         let range = chunks.start as usize..chunks.end as usize;
         let carriers = self.carriers.get(range).unwrap_or_default();
-        let mut words: Vec<u32> = carriers.iter().flatten().copied().collect();
-        words.sort_unstable();
-        words.dedup();
-        self.groundings(&words)
+        let mut parts = carriers.concat();
+        parts.sort_by_key(|(word, _)| *word);
+        self.groundings(parts)
     }
 
     /// Where a text first stands verbatim, blanks aside, and not inside a longer word or number.
@@ -67,30 +74,33 @@ impl<'t> Places<'t> {
         let Some((start, _)) = found else {
             return Vec::new();
         };
-        let mut words = self.word_at[start..start + needle.len()].to_vec();
-        words.dedup();
-        self.groundings(&words)
+        let mut characters = self.character_at[start..start + needle.len()].to_vec();
+        characters.dedup();
+        let parts = characters.iter().map(|at| self.characters[*at as usize]);
+        self.groundings(parts)
     }
 
     fn stands_alone(&self, start: usize, end: usize) -> bool {
         let before = self.letters[..start].chars().next_back();
         let after = self.letters[end..].chars().next();
-        let same_word = |a: usize, b: usize| self.word_at.get(a) == self.word_at.get(b);
+        let word_at = |byte: usize| {
+            let character = self.character_at.get(byte)?;
+            Some(self.characters[*character as usize].0)
+        };
+        let same_word = |a: usize, b: usize| word_at(a) == word_at(b);
         let joined = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !without_blanks(c));
         let starts = start == 0 || !same_word(start - 1, start) || !joined(before);
         let ends = !same_word(end - 1, end) || !joined(after);
         starts && ends
     }
 
-    /// One grounding a page for words in ascending order.
-    fn groundings(&self, words: &[u32]) -> Vec<Grounding> {
-        let known = words.iter().filter_map(|number| {
-            let word = self.words.words.get(*number as usize)?;
-            Some((*number, word))
-        });
+    /// One grounding a page for parts of words in reading order.
+    fn groundings(&self, parts: impl IntoIterator<Item = Part>) -> Vec<Grounding> {
         let mut groundings: Vec<Grounding> = Vec::new();
-        for (number, word) in known {
-            add(&mut groundings, word.page, &word.rect, Some(number));
+        for (number, rect) in parts {
+            if let Some(word) = self.words.words.get(number as usize) {
+                add(&mut groundings, word.page, &rect, Some(number));
+            }
         }
         groundings
     }
@@ -205,6 +215,7 @@ fn add(places: &mut Vec<Grounding>, page: u32, rect: &Rect, word: Option<u32>) {
         Some(place) => {
             place.rect = place.rect.union(rect);
             place.words.extend(word);
+            place.words.dedup();
         }
         None => places.push(Grounding {
             page,
@@ -218,9 +229,4 @@ fn add(places: &mut Vec<Grounding>, page: u32, rect: &Rect, word: Option<u32>) {
 fn take<T>(items: &mut Vec<T>, matches: impl Fn(&T) -> bool) -> Option<T> {
     let at = items.iter().position(matches)?;
     Some(items.remove(at))
-}
-
-/// Whether a character is of a script that sets no blanks between words: kana or ideographs.
-fn without_blanks(c: char) -> bool {
-    matches!(c, '\u{3040}'..='\u{30ff}' | '\u{3400}'..='\u{9fff}' | '\u{f900}'..='\u{faff}' | '\u{20000}'..='\u{3ffff}')
 }

@@ -1,6 +1,6 @@
 //! From glyphs to words.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use docgenie_document::{geometry::Rect, text::Character};
 use unicode_bidi::{BidiClass, BidiInfo, Level, bidi_class};
@@ -13,6 +13,9 @@ const WORD_GAP: f64 = 0.15;
 
 /// Letters of one word that are spaced evenly lie closer than this, in ems.
 const LETTER_SPACING: f64 = 0.6;
+
+/// Baselines of letters and of their marks lie closer than this, in ems.
+const MARK_SHIFT: f64 = 0.6;
 
 /// Clusters of one word may overlap by this, in ems (kerning, negative letter spacing).
 const OVERLAP: f64 = 0.5;
@@ -56,12 +59,22 @@ impl Draft {
             .min()
     }
 
-    /// The chunks it carries, ascending.
-    pub(super) fn chunks(&self) -> Vec<u32> {
-        let mut chunks: Vec<u32> = self.clusters.iter().filter_map(|c| c.chunk).collect();
-        chunks.sort_unstable();
-        chunks.dedup();
+    /// The chunks it carries, ascending, each with the box around what the word shows of it.
+    pub(super) fn chunks(&self) -> BTreeMap<u32, Rect> {
+        let mut chunks: BTreeMap<u32, Rect> = BTreeMap::new();
+        for cluster in &self.clusters {
+            if let Some((chunk, rect)) = cluster.chunk.zip(cluster.rect()) {
+                let known = chunks.entry(chunk).or_insert(rect);
+                *known = known.union(&rect);
+            }
+        }
         chunks
+    }
+
+    /// How many characters of a chunk it shows.
+    fn painted(&self, chunk: u32) -> usize {
+        let own = self.clusters.iter().filter(|it| it.chunk == Some(chunk));
+        own.map(|cluster| cluster.text.chars().count()).sum()
     }
 
     pub(super) fn rect(&self) -> Option<Rect> {
@@ -83,20 +96,23 @@ impl Draft {
 
     /// Whether the next cluster that is painted, with no blank before it, belongs to this word.
     /// `then` is the one after it; `blanks` tells whether the page writes its blanks, so that wide
-    /// gaps without one are letter spacing.
-    fn takes(&self, next: &Cluster, then: Option<&Cluster>, blanks: bool) -> bool {
+    /// gaps without one are letter spacing; `exact` whether its chunk is the whole or a part of a
+    /// word.
+    fn takes(&self, next: &Cluster, then: Option<&Cluster>, blanks: bool, exact: bool) -> bool {
         let Some(last) = self.clusters.last() else {
             return false;
         };
+        if last.chunk != next.chunk && (divides(last, next) || exact && !self.adjoins(next)) {
+            return false;
+        }
         let size = last.size.max(next.size);
-        // Marks above and below letters have baselines of their own, and so has a letter that is
-        // painted as one with its mark.
+        // Marks above and below letters have baselines of their own.
         let marked = |cluster: &Cluster| {
             let mut classes = cluster.text.chars().map(bidi_class);
             classes.any(|class| class == BidiClass::NSM)
         };
         let tolerance = if marked(last) || marked(next) {
-            0.6 * size
+            MARK_SHIFT * size
         } else {
             (0.05 * size).max(0.5)
         };
@@ -124,6 +140,18 @@ impl Draft {
                 && near(self.start - next.end, WORD_GAP)
     }
 
+    /// Whether a cluster's chunk stands next to those of this word in the document.
+    fn adjoins(&self, next: &Cluster) -> bool {
+        let mut chunks = self.clusters.iter().filter_map(|cluster| cluster.chunk);
+        chunks.any(|chunk| next.chunk.is_some_and(|next| next.abs_diff(chunk) <= 1))
+    }
+
+    /// Whether a cluster stands on the same line, raised or lowered as letters with marks are.
+    fn lines_up(&self, next: &Cluster) -> bool {
+        let head = self.head();
+        head.level_with(next, MARK_SHIFT * head.size.max(next.size))
+    }
+
     fn push(&mut self, cluster: Cluster) {
         self.gap = Some(cluster.start - self.end);
         self.start = self.start.min(cluster.start);
@@ -131,9 +159,9 @@ impl Draft {
         self.clusters.push(cluster);
     }
 
-    /// Brings the clusters into logical order and joins their texts. `exact` gives the text of a
-    /// chunk that only this word carries and that no glyph can be trusted to spell.
-    fn spell<'t>(&mut self, exact: impl Fn(u32) -> Option<&'t str>) {
+    /// Brings the clusters into logical order and joins their texts. `exact` tells which chunks are
+    /// words that no glyph can be trusted to spell, `known` what this word shows of them.
+    fn spell<'t>(&mut self, exact: impl Fn(u32) -> bool, known: impl Fn(u32) -> Option<&'t str>) {
         let painted: String = self.clusters.iter().map(|cluster| &*cluster.text).collect();
         self.right_to_left = direction(&painted) == Some(Direction::Right);
         let leftwards = match (self.clusters.first(), self.clusters.last()) {
@@ -147,18 +175,17 @@ impl Draft {
                 .map(|i| self.clusters[i].clone())
                 .collect();
         }
+        let mut chunks = self.clusters.iter().map(|cluster| cluster.chunk);
+        if chunks.all(|chunk| chunk.is_some_and(&exact)) {
+            self.clusters.sort_by_key(|cluster| cluster.chunk);
+        }
         let mut spelt: Vec<Cluster> = Vec::new();
         for part in self.clusters.chunk_by(|a, b| a.chunk == b.chunk) {
             let text: String = part.iter().map(|cluster| &*cluster.text).collect();
             // Style sheets may change the case of letters.
             let differs = |known: &&str| known.to_lowercase() != text.to_lowercase();
-            match part[0].chunk.and_then(&exact).filter(differs) {
-                Some(known) => spelt.push(Cluster {
-                    text: known.to_owned(),
-                    start: part.iter().map(|c| c.start).fold(f64::INFINITY, f64::min),
-                    end: part.iter().map(|c| c.end).fold(f64::NEG_INFINITY, f64::max),
-                    ..part[0].clone()
-                }),
+            match part[0].chunk.and_then(&known).filter(differs) {
+                Some(known) => spelt.extend(Cluster::merged(part, known)),
                 None => spelt.extend_from_slice(part),
             }
         }
@@ -167,8 +194,8 @@ impl Draft {
     }
 }
 
-/// The words of one page in the order of painting. `exact` gives the text of chunks that no glyph
-/// can be trusted to spell.
+/// The words of one page in the order of painting. `exact` gives the text of chunks that are words
+/// and that no glyph can be trusted to spell.
 pub(super) fn words<'t>(
     clusters: Vec<Cluster>,
     exact: impl Fn(u32) -> Option<&'t str>,
@@ -176,28 +203,66 @@ pub(super) fn words<'t>(
     let blank = |cluster: &Cluster| cluster.text.trim().is_empty();
     let blanks = clusters.iter().filter(|cluster| blank(cluster)).count() * 20 > clusters.len();
     let mut drafts: Vec<Draft> = Vec::new();
-    let mut ended = true;
+    let mut open = None;
+    // Where each chunk that is a word was painted last: it stays one, in whatever order, as long
+    // as it stays on its line.
+    let mut homes: HashMap<u32, usize> = HashMap::new();
     let mut rest = clusters.into_iter().peekable();
     while let Some(cluster) = rest.next() {
         if blank(&cluster) {
-            ended = true;
+            open = None;
             continue;
         }
-        let then = rest.peek();
-        match drafts.last_mut() {
-            Some(draft) if !ended && draft.takes(&cluster, then, blanks) => draft.push(cluster),
-            _ => drafts.push(Draft::new(cluster)),
+        let (then, word) = (rest.peek(), cluster.chunk.filter(|it| exact(*it).is_some()));
+        let home = word.and_then(|chunk| homes.get(&chunk).copied());
+        let home = home.filter(|at| drafts[*at].lines_up(&cluster));
+        let takes = |at: &usize| drafts[*at].takes(&cluster, then, blanks, word.is_some());
+        let at = home.or_else(|| open.filter(takes)).unwrap_or(drafts.len());
+        match drafts.get_mut(at) {
+            Some(draft) => draft.push(cluster),
+            None => drafts.push(Draft::new(cluster)),
         }
-        ended = false;
+        homes.extend(word.map(|chunk| (chunk, at)));
+        open = Some(at);
     }
-    let mut carriers: HashMap<u32, usize> = HashMap::new();
-    for chunk in drafts.iter().flat_map(Draft::chunks) {
-        *carriers.entry(chunk).or_default() += 1;
-    }
-    for draft in &mut drafts {
-        draft.spell(|chunk| exact(chunk).filter(|_| carriers.get(&chunk) == Some(&1)));
+    let known = shares(&drafts, &exact);
+    for (at, draft) in drafts.iter_mut().enumerate() {
+        let known = |chunk| known.get(&(at, chunk)).copied();
+        draft.spell(|chunk| exact(chunk).is_some(), known);
     }
     without_shadows(drafts)
+}
+
+/// What each word shows of the chunks that no glyph can be trusted to spell. A word that is broken
+/// over lines has as many characters of it on each as glyphs stand there.
+fn shares<'t>(
+    drafts: &[Draft],
+    exact: impl Fn(u32) -> Option<&'t str>,
+) -> HashMap<(usize, u32), &'t str> {
+    let mut carriers: HashMap<u32, Vec<usize>> = HashMap::new();
+    for (at, draft) in drafts.iter().enumerate() {
+        for chunk in draft.chunks().into_keys() {
+            carriers.entry(chunk).or_default().push(at);
+        }
+    }
+    let mut shares = HashMap::new();
+    for (chunk, drawn) in carriers {
+        let Some(mut rest) = exact(chunk) else {
+            continue;
+        };
+        let painted = |at: &usize| drafts[*at].painted(chunk);
+        if let [whole] = drawn[..] {
+            shares.insert((whole, chunk), rest);
+        } else if drawn.iter().map(painted).sum::<usize>() == rest.chars().count() {
+            for at in drawn {
+                let end = rest.char_indices().nth(drafts[at].painted(chunk));
+                let (share, after) = rest.split_at(end.map_or(rest.len(), |(end, _)| end));
+                shares.insert((at, chunk), share);
+                rest = after;
+            }
+        }
+    }
+    shares
 }
 
 /// Drops words painted again at the same place: shadows and imitated bold type. Of two, the one
@@ -246,6 +311,27 @@ pub(super) fn direction(text: &str) -> Option<Direction> {
         BidiClass::R | BidiClass::AL => Some(Direction::Right),
         _ => None,
     })
+}
+
+/// Whether a word ends between two clusters of different elements although no blank does: where
+/// one of them is of a script that has no blanks, elements say where a word ends.
+fn divides(last: &Cluster, next: &Cluster) -> bool {
+    let around = [last.text.chars().next_back(), next.text.chars().next()];
+    around.into_iter().flatten().any(without_blanks)
+}
+
+/// Whether a character is of a script that sets no blanks between words: kana, ideographs and their
+/// punctuation.
+pub(super) fn without_blanks(c: char) -> bool {
+    match c {
+        '\u{3000}'..='\u{30ff}'
+        | '\u{3400}'..='\u{9fff}'
+        | '\u{f900}'..='\u{faff}'
+        | '\u{ff66}'..='\u{ff9f}'
+        | '\u{20000}'..='\u{3ffff}' => true,
+        '\u{ff01}'..='\u{ff65}' => !c.is_alphanumeric(),
+        _ => false,
+    }
 }
 
 /// The logical order of clusters that are painted in visual order, in right-to-left text.
