@@ -20,4 +20,4 @@ run second together --jobs 4
 diff -r "$work/alone" "$work/together"
 run second remembered
 diff -r "$work/alone" "$work/remembered"
-target/venv/bin/python tests/python/read_dataset.py "$work/alone"
+target/venv/bin/python tests/python/check_dataset.py "$work/alone"

@@ -2,7 +2,7 @@
 //! entities, classification and layout analysis.
 //!
 //! An author makes it without places; once the boxes are known every item is *grounded*: it gets
-//! the words that carry it and the box around them, page by page.
+//! the words that carry it and the box around its own part of them, page by page.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ use crate::geometry::Rect;
 pub struct Grounding {
     /// Page, counted from 0.
     pub page: u32,
-    /// The box around the words, in points.
+    /// The box around what those words show of it, in points.
     pub rect: Rect,
     /// Positions in [`crate::text::Words::words`], in reading order.
     pub words: Vec<u32>,
@@ -27,7 +27,7 @@ pub struct Field {
     pub name: String,
     /// The text exactly as it stands in the document, white space collapsed.
     pub value: String,
-    /// The value in a machine's form (ISO date, plain decimal) where it differs.
+    /// The value in a machine's form (ISO date, plain decimal) where it has one, printed so or not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub normalised: Option<String>,
     /// The group it belongs to, such as `line_item`, and its number in it, counted from 0.
@@ -176,6 +176,9 @@ pub struct KeyVerdict {
     pub kind: String,
     /// The question or the field's name.
     pub key: String,
+    /// The field's group and its number in it, counted from 0.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<(String, u32)>,
     /// The value that was looked for.
     pub value: String,
     /// Whether the page's own words carry it verbatim.

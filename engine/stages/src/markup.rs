@@ -259,11 +259,10 @@ impl Markup {
             else {
                 return None;
             };
-            let value = self.outline.text(item);
             Some(Field {
                 name: name.clone(),
-                normalised: normalised.clone().filter(|form| *form != value),
-                value,
+                normalised: normalised.clone(),
+                value: self.outline.text(item),
                 group: group.clone(),
                 places: ground(item.chunks.clone()),
             })

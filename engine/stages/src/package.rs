@@ -70,7 +70,7 @@ impl Default for PackageConfig {
 
 impl StageConfig for PackageConfig {
     const NAME: &'static str = "package";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "Puts the documents into a dataset folder or ZIP";
     const DOCUMENTATION: &'static str = include_str!("package/documentation.md");
     const SCOPE: Scope = Scope::Dataset;

@@ -46,7 +46,7 @@ impl Default for VerifyConfig {
 
 impl StageConfig for VerifyConfig {
     const NAME: &'static str = "verify";
-    const VERSION: u32 = 1;
+    const VERSION: u32 = 2;
     const SUMMARY: &'static str = "Checks the ground truth against the words of the pages.";
     const DOCUMENTATION: &'static str = "\
 Every field, question and answer of the ground truth is looked for where it should stand: in the \
@@ -135,6 +135,7 @@ pub fn verification(
         KeyVerdict {
             kind: key.kind.to_owned(),
             key: key.name.to_owned(),
+            group: key.group.cloned(),
             value: key.value,
             exact: stands_in.exact,
             similarity: stands_in.similarity,
@@ -155,6 +156,7 @@ pub fn verification(
 struct Key<'a> {
     kind: &'static str,
     name: &'a str,
+    group: Option<&'a (String, u32)>,
     value: String,
     places: &'a [Grounding],
 }
@@ -165,12 +167,14 @@ fn keys(truth: &GroundTruth) -> impl Iterator<Item = Key<'_>> {
     let fields = truth.fields.iter().map(|field| Key {
         kind: "field",
         name: &field.name,
+        group: field.group.as_ref(),
         value: field.value.clone(),
         places: &field.places,
     });
     let questions = truth.questions.iter().map(|question| Key {
         kind: "question",
         name: &question.question,
+        group: None,
         value: question.answer.clone(),
         places: &question.places,
     });
@@ -184,6 +188,7 @@ fn keys(truth: &GroundTruth) -> impl Iterator<Item = Key<'_>> {
         (!asked(name)).then_some(Key {
             kind: "question",
             name,
+            group: None,
             value,
             places: &[],
         })

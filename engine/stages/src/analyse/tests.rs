@@ -131,6 +131,7 @@ fn checked(passed: bool, similarity: f64, error_rate: f64) -> Facts {
     let key = KeyVerdict {
         kind: "field".into(),
         key: "total".into(),
+        group: None,
         value: "7".into(),
         exact: passed,
         similarity,

@@ -34,8 +34,11 @@ fn shown(text: String, options: Kwargs) -> Result<Value, Error> {
     let value: Option<String> = options.get("value")?;
     let label: Option<String> = options.get("entity")?;
     options.assert_all_used()?;
-    let value = value.unwrap_or_else(|| text.clone());
-    Ok(Shown::with_value(text, value, label.unwrap_or_default()))
+    let label = label.unwrap_or_default();
+    Ok(match value {
+        Some(value) => Shown::with_value(text, value, label),
+        None => Shown::plain(text, label),
+    })
 }
 
 fn fail(message: String) -> Result<Value, Error> {
@@ -69,7 +72,7 @@ fn element(field: Option<&str>, shown: &Value, options: &Kwargs) -> Result<Value
     let label = label
         .or_else(|| attribute("entity"))
         .filter(|label| !label.is_empty());
-    let value = attribute("value").filter(|value| *value != text);
+    let value = attribute("value");
     let tag = tag.as_deref().unwrap_or("span");
     let mut html = format!("<{tag}");
     let attributes = [
@@ -91,8 +94,8 @@ fn element(field: Option<&str>, shown: &Value, options: &Kwargs) -> Result<Value
 /// The page with the script that holds what mark-up alone does not say: its class, its language
 /// and the questions it answers.
 ///
-/// Every field outside a group is asked about where the language has a question for it;
-/// `more` are a template's own questions, each with an `answer`.
+/// Every field is asked about once where the language has a question for it, the first of that
+/// name answering; `more` are a template's own questions, each with an `answer`.
 pub(super) fn with_ground_truth(
     html: String,
     doc_type: &str,

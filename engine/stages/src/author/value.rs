@@ -16,18 +16,22 @@ use super::locale::Locale;
 #[derive(Debug)]
 pub(super) struct Shown {
     text: String,
-    value: String,
+    /// Absent where no other form is known than the text.
+    value: Option<String>,
     entity: Cow<'static, str>,
 }
 
 impl Shown {
-    /// A text that is its own machine form.
+    /// A text without a machine form.
     pub(super) fn plain(text: impl Into<String>, entity: impl Into<Cow<'static, str>>) -> Value {
-        let text = text.into();
-        Self::with_value(text.clone(), text, entity)
+        Value::from_object(Self {
+            text: text.into(),
+            value: None,
+            entity: entity.into(),
+        })
     }
 
-    /// A text whose machine form differs.
+    /// A text with its machine form, which may be the same.
     pub(super) fn with_value(
         text: impl Into<String>,
         value: impl Into<String>,
@@ -35,7 +39,7 @@ impl Shown {
     ) -> Value {
         Value::from_object(Self {
             text: text.into(),
-            value: value.into(),
+            value: Some(value.into()),
             entity: entity.into(),
         })
     }
@@ -45,7 +49,7 @@ impl Object for Shown {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         match key.as_str()? {
             "text" => Some(self.text.clone().into()),
-            "value" => Some(self.value.clone().into()),
+            "value" => self.value.clone().map(Value::from),
             "entity" => Some(self.entity.to_string().into()),
             _ => None,
         }

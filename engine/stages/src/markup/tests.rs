@@ -72,7 +72,7 @@ fn fields_have_values_groups_and_normal_forms() {
     );
     check_fields(
         "<b data-field=x data-value=a>a</b>",
-        &[("x", "a", None, None)],
+        &[("x", "a", Some("a"), None)],
     );
     check_fields(
         "<p data-field=address>1 Road<br>Town<span data-field=code>AB</span></p>",

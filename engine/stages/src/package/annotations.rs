@@ -63,7 +63,7 @@ impl<'a> QuestionItem<'a> {
 pub(super) struct FieldItem<'a> {
     name: &'a str,
     value: &'a str,
-    /// The value in a machine's form where it differs.
+    /// The value in a machine's form where it has one.
     normalised: Option<&'a str>,
     /// Such as `line_item`.
     group: Option<&'a str>,
@@ -160,6 +160,16 @@ impl<'a> RegionItem<'a> {
     }
 }
 
+/// The name of a place for handwriting in its document.
+pub(super) fn ink_id(number: usize) -> String {
+    format!("hw{number}")
+}
+
+/// The name of a visual element in its document.
+pub(super) fn visual_id(number: usize) -> String {
+    format!("ve{number}")
+}
+
 #[derive(Serialize)]
 pub(super) struct InkItem<'a> {
     region_id: String,
@@ -172,7 +182,7 @@ pub(super) struct InkItem<'a> {
 impl<'a> InkItem<'a> {
     pub(super) fn new(number: usize, region: &'a InkRegion, grids: &Grids) -> Self {
         Self {
-            region_id: format!("hw{number}"),
+            region_id: ink_id(number),
             author: &region.author,
             signature: region.signature,
             text: &region.text,
@@ -193,7 +203,7 @@ pub(super) struct VisualItem<'a> {
 impl<'a> VisualItem<'a> {
     pub(super) fn new(number: usize, place: &'a VisualPlace, grids: &Grids) -> Self {
         Self {
-            element_id: format!("ve{number}"),
+            element_id: visual_id(number),
             r#type: &place.kind,
             content: &place.content,
             page: place.page,
@@ -207,28 +217,62 @@ impl<'a> VisualItem<'a> {
 pub(super) struct VerificationItem<'a> {
     passed: bool,
     skipped: bool,
-    confirmed_keys: Vec<&'a str>,
+    /// Questions and fields that stand verbatim, a field of a group as `line_item[3].sku`.
+    confirmed_keys: Vec<String>,
     /// One a key, in the order of `keys`.
     similarities: Vec<f64>,
     num_layout_elements: u32,
     valid_labels: bool,
     ocr_character_error_rate: Option<f64>,
-    keys: &'a [KeyVerdict],
+    keys: Vec<VerdictItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct VerdictItem<'a> {
+    kind: &'a str,
+    key: &'a str,
+    group: Option<&'a str>,
+    group_no: Option<u32>,
+    value: &'a str,
+    exact: bool,
+    similarity: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ocr_similarity: Option<f64>,
+}
+
+impl<'a> VerdictItem<'a> {
+    fn new(verdict: &'a KeyVerdict) -> Self {
+        let group = verdict.group.as_ref();
+        Self {
+            kind: &verdict.kind,
+            key: &verdict.key,
+            group: group.map(|(name, _)| name.as_str()),
+            group_no: group.map(|(_, number)| *number),
+            value: &verdict.value,
+            exact: verdict.exact,
+            similarity: verdict.similarity,
+            ocr_similarity: verdict.ocr_similarity,
+        }
+    }
 }
 
 impl<'a> VerificationItem<'a> {
     pub(super) fn new(verification: &'a Verification) -> Self {
         let keys = &verification.keys;
+        let full_name = |verdict: &KeyVerdict| match &verdict.group {
+            Some((group, number)) => format!("{group}[{number}].{}", verdict.key),
+            None => verdict.key.clone(),
+        };
         let confirmed = keys.iter().filter(|verdict| verdict.exact);
         Self {
             passed: verification.passed,
             skipped: false,
-            confirmed_keys: confirmed.map(|verdict| verdict.key.as_str()).collect(),
+            confirmed_keys: confirmed.map(full_name).collect(),
             similarities: keys.iter().map(|verdict| verdict.similarity).collect(),
             num_layout_elements: verification.layout_elements,
             valid_labels: verification.valid_labels,
             ocr_character_error_rate: verification.ocr_character_error_rate,
-            keys,
+            keys: keys.iter().map(VerdictItem::new).collect(),
         }
     }
 }

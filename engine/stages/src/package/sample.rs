@@ -2,14 +2,14 @@
 
 use docgenie_document::{
     text::{Segments, Word},
-    truth::{GroundTruth, Grounding},
+    truth::{Cell, GroundTruth, Grounding, Region},
 };
 use docgenie_runtime::stage::StageFailure;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    annotations::answers,
+    annotations::{answers, ink_id, visual_id},
     parts::{Grids, Parts, on_page, round},
     tree::unencodable,
 };
@@ -34,7 +34,11 @@ struct Sample<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     ground_truth: Option<Truth<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    layout: Vec<Item<'a>>,
+    layout: Vec<RegionItem<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    handwriting: Vec<InkItem<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    visual_elements: Vec<VisualItem<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ocr: Option<OcrWords<'a>>,
     /// Answers by question, as far as they do not hide anything above.
@@ -58,6 +62,8 @@ pub(super) const RESERVED: &[&str] = &[
     "labels",
     "ground_truth",
     "layout",
+    "handwriting",
+    "visual_elements",
     "ocr",
 ];
 
@@ -66,32 +72,88 @@ struct Truth<'a> {
     document_type: &'a str,
     language: &'a str,
     answers: Map<String, Value>,
-    questions: Vec<Item<'a>>,
-    fields: Vec<Item<'a>>,
-    entities: Vec<Item<'a>>,
+    questions: Vec<QuestionItem<'a>>,
+    fields: Vec<FieldItem<'a>>,
+    entities: Vec<EntityItem<'a>>,
 }
 
-/// A question, field, entity or region as far as it stands on the page.
-#[derive(Default, Serialize)]
-struct Item<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    question: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    answer: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    normalised: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    group: Option<&'a (String, u32)>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    label: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
+/// Where something stands on the page.
+#[derive(Serialize)]
+struct Here {
     bboxes: Vec<[f64; 4]>,
     words: Vec<usize>,
+}
+
+// Names are those of the files of annotations.
+
+#[derive(Serialize)]
+struct QuestionItem<'a> {
+    question: &'a str,
+    answer: &'a str,
+    field: Option<&'a str>,
+    #[serde(flatten)]
+    here: Here,
+}
+
+#[derive(Serialize)]
+struct FieldItem<'a> {
+    name: &'a str,
+    value: &'a str,
+    normalised: Option<&'a str>,
+    group: Option<&'a str>,
+    group_no: Option<u32>,
+    #[serde(flatten)]
+    here: Here,
+}
+
+#[derive(Serialize)]
+struct EntityItem<'a> {
+    label: &'a str,
+    text: &'a str,
+    #[serde(flatten)]
+    here: Here,
+}
+
+#[derive(Serialize)]
+struct RegionItem<'a> {
+    label: &'a str,
+    order: u32,
+    /// Position of the region around it in the sample's own list.
+    parent: Option<usize>,
+    #[serde(flatten)]
+    here: Here,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    cells: Vec<CellItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct CellItem<'a> {
+    row: u32,
+    column: u32,
+    row_span: u32,
+    column_span: u32,
+    header: bool,
+    text: &'a str,
+    #[serde(flatten)]
+    here: Here,
+}
+
+#[derive(Serialize)]
+struct InkItem<'a> {
+    region_id: String,
+    author: &'a str,
+    signature: bool,
+    text: &'a str,
+    #[serde(flatten)]
+    here: Here,
+}
+
+#[derive(Serialize)]
+struct VisualItem<'a> {
+    element_id: String,
+    r#type: &'a str,
+    content: &'a str,
+    bbox: [f64; 4],
 }
 
 /// What recognition read: noisy, beside the exact words.
@@ -114,10 +176,10 @@ pub(super) fn samples(
         let key = parts.id.page_name(page);
         let words: Vec<(usize, &Word)> = parts.words.on_page(page).collect();
         let first = words.first().map_or(0, |(at, _)| *at);
-        let here = Here { page, first, grids };
+        let sheet = Sheet { page, first, grids };
         let truth = parts.truth.as_deref();
         let bio = truth.and_then(|truth| truth.bio.get(first..first + words.len()));
-        let answers = truth.map(|truth| here.answers(truth)).unwrap_or_default();
+        let answers = truth.map(|truth| sheet.answers(truth)).unwrap_or_default();
         let sample = Sample {
             key: &key,
             sample_id: &key,
@@ -130,7 +192,7 @@ pub(super) fn samples(
             words: words.iter().map(|(_, word)| word.text.as_str()).collect(),
             word_bboxes: words
                 .iter()
-                .map(|(_, word)| here.bbox(&word.rect))
+                .map(|(_, word)| sheet.bbox(&word.rect))
                 .collect(),
             segment_level_bboxes: words
                 .iter()
@@ -139,13 +201,15 @@ pub(super) fn samples(
                         .get(*at)
                         .copied()
                         .flatten()
-                        .unwrap_or_else(|| here.bbox(&word.rect))
+                        .unwrap_or_else(|| sheet.bbox(&word.rect))
                 })
                 .collect(),
             labels: bio,
-            ground_truth: truth.map(|truth| here.truth(truth, answers.clone())),
-            layout: here.layout(parts),
-            ocr: here.ocr(parts),
+            ground_truth: truth.map(|truth| sheet.truth(truth, answers.clone())),
+            layout: sheet.layout(parts),
+            handwriting: sheet.handwriting(parts),
+            visual_elements: sheet.visual_elements(parts),
+            ocr: sheet.ocr(parts),
             answers: without_reserved(answers),
         };
         let bytes = rmp_serde::to_vec_named(&sample).map_err(unencodable)?;
@@ -179,13 +243,13 @@ fn without_reserved(mut answers: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// One page and the position of its first word in the document.
-struct Here<'a> {
+struct Sheet<'a> {
     page: u32,
     first: usize,
     grids: &'a Grids,
 }
 
-impl Here<'_> {
+impl Sheet<'_> {
     fn bbox(&self, rect: &docgenie_document::geometry::Rect) -> [f64; 4] {
         self.grids.fractions(self.page, rect)
     }
@@ -195,19 +259,22 @@ impl Here<'_> {
         if places.is_empty() {
             self.page == 0
         } else {
-            on_page(places, self.page).next().is_some()
+            self.reaches(places)
         }
     }
 
-    /// An item's boxes and words on this page; the rest is for the caller to fill in.
-    fn item<'b>(&self, places: &[Grounding]) -> Item<'b> {
+    fn reaches(&self, places: &[Grounding]) -> bool {
+        on_page(places, self.page).next().is_some()
+    }
+
+    /// Boxes and words on this page.
+    fn here(&self, places: &[Grounding]) -> Here {
         let here = || on_page(places, self.page);
         let words = here().flat_map(|place| &place.words);
         let local = |word: &u32| usize::try_from(*word).ok()?.checked_sub(self.first);
-        Item {
+        Here {
             bboxes: here().map(|place| self.bbox(&place.rect)).collect(),
             words: words.filter_map(local).collect(),
-            ..Item::default()
         }
     }
 
@@ -229,39 +296,87 @@ impl Here<'_> {
             language: &truth.language,
             answers,
             questions: questions
-                .map(|it| Item {
-                    question: Some(&it.question),
-                    answer: Some(&it.answer),
-                    name: it.field.as_deref(),
-                    ..self.item(&it.places)
+                .map(|it| QuestionItem {
+                    question: &it.question,
+                    answer: &it.answer,
+                    field: it.field.as_deref(),
+                    here: self.here(&it.places),
                 })
                 .collect(),
             fields: fields
-                .map(|it| Item {
-                    name: Some(&it.name),
-                    value: Some(&it.value),
+                .map(|it| FieldItem {
+                    name: &it.name,
+                    value: &it.value,
                     normalised: it.normalised.as_deref(),
-                    group: it.group.as_ref(),
-                    ..self.item(&it.places)
+                    group: it.group.as_ref().map(|(name, _)| name.as_str()),
+                    group_no: it.group.as_ref().map(|(_, number)| *number),
+                    here: self.here(&it.places),
                 })
                 .collect(),
             entities: entities
-                .map(|it| Item {
-                    label: Some(&it.label),
-                    text: Some(&it.text),
-                    ..self.item(&it.places)
+                .map(|it| EntityItem {
+                    label: &it.label,
+                    text: &it.text,
+                    here: self.here(&it.places),
                 })
                 .collect(),
         }
     }
 
-    /// The regions that reach this page, in reading order.
-    fn layout<'b>(&self, parts: &'b Parts) -> Vec<Item<'b>> {
-        let regions = parts.layout.iter().flat_map(|layout| &layout.regions);
-        let here = regions.filter(|region| on_page(&region.places, self.page).next().is_some());
-        here.map(|region| Item {
-            label: Some(&region.label),
-            ..self.item(&region.places)
+    /// The regions that reach this page, in reading order, with their cells that do.
+    fn layout<'b>(&self, parts: &'b Parts) -> Vec<RegionItem<'b>> {
+        let regions = (0..).zip(parts.layout.iter().flat_map(|layout| &layout.regions));
+        let here: Vec<(u32, &Region)> =
+            regions.filter(|(_, it)| self.reaches(&it.places)).collect();
+        let local = |region: u32| here.binary_search_by_key(&region, |(at, _)| *at).ok();
+        let items = here.iter().map(|(_, region)| {
+            let cells = region.cells.iter().filter(|it| self.reaches(&it.places));
+            RegionItem {
+                label: &region.label,
+                order: region.order,
+                parent: region.parent.and_then(local),
+                here: self.here(&region.places),
+                cells: cells.map(|cell| self.cell(cell)).collect(),
+            }
+        });
+        items.collect()
+    }
+
+    fn cell<'b>(&self, cell: &'b Cell) -> CellItem<'b> {
+        CellItem {
+            row: cell.row,
+            column: cell.column,
+            row_span: cell.row_span,
+            column_span: cell.column_span,
+            header: cell.header,
+            text: &cell.text,
+            here: self.here(&cell.places),
+        }
+    }
+
+    fn handwriting<'b>(&self, parts: &'b Parts) -> Vec<InkItem<'b>> {
+        let regions = parts.handwriting.iter().flat_map(|it| &it.regions);
+        let here = regions
+            .enumerate()
+            .filter(|(_, it)| self.reaches(&it.places));
+        here.map(|(number, region)| InkItem {
+            region_id: ink_id(number),
+            author: &region.author,
+            signature: region.signature,
+            text: &region.text,
+            here: self.here(&region.places),
+        })
+        .collect()
+    }
+
+    fn visual_elements<'b>(&self, parts: &'b Parts) -> Vec<VisualItem<'b>> {
+        let places = parts.visual_elements.iter().flat_map(|it| &it.places);
+        let here = places.enumerate().filter(|(_, it)| it.page == self.page);
+        here.map(|(number, place)| VisualItem {
+            element_id: visual_id(number),
+            r#type: &place.kind,
+            content: &place.content,
+            bbox: self.bbox(&place.rect),
         })
         .collect()
     }

@@ -109,7 +109,7 @@ fn full(index: u64) -> Parts {
         fields: vec![Field {
             name: "total".to_owned(),
             value: "12.50".to_owned(),
-            normalised: None,
+            normalised: Some("12.50".to_owned()),
             group: Some(("line_item".to_owned(), 0)),
             places: at(0, &[1]),
         }],
@@ -211,6 +211,7 @@ fn full(index: u64) -> Parts {
             keys: vec![KeyVerdict {
                 kind: "field".to_owned(),
                 key: "total".to_owned(),
+                group: Some(("line_item".to_owned(), 3)),
                 value: "12.50".to_owned(),
                 exact: true,
                 similarity: 1.0,
@@ -327,7 +328,7 @@ async fn boxes_have_the_contracts_shapes() {
         check(
             "annotations/kie/document_1.json",
             0,
-            json!({"name": "total", "value": "12.50", "normalised": null, "group": "line_item",
+            json!({"name": "total", "value": "12.50", "normalised": "12.50", "group": "line_item",
                 "group_no": 0,
                 "places": [{"page": 0, "bbox": [80.0, 40.0, 130.0, 60.0], "words": [1]}]}),
         );
@@ -339,6 +340,10 @@ async fn boxes_have_the_contracts_shapes() {
                     "x": 80.0, "y": 40.0, "width": 50.0, "height": 20.0}],
                 "lines": [{"text": "l2.50", "x": 80.0, "y": 40.0, "width": 50.0, "height": 20.0,
                     "words": [0]}]})
+        );
+        assert_eq!(
+            json(root, "annotations/gt_verification/document_1.json")["confirmed_keys"],
+            json!(["line_item[3].total"])
         );
         assert_eq!(
             json(root, "annotations/gt/document_1.json"),
@@ -435,6 +440,33 @@ async fn a_sample_a_page() {
             samples[1]["ground_truth"]["entities"][0]["words"],
             json!([1])
         );
+        // Under the names of the files of annotations.
+        assert_eq!(
+            samples[0]["ground_truth"]["fields"][0],
+            json!({"name": "total", "value": "12.50", "normalised": "12.50", "group": "line_item",
+                "group_no": 0, "bboxes": [[0.4, 0.1, 0.65, 0.15]], "words": [1]})
+        );
+        check(
+            0,
+            "layout",
+            json!([{"label": "table", "order": 0, "parent": null,
+                "bboxes": [[0.4, 0.1, 0.65, 0.15]], "words": [1],
+                "cells": [{"row": 0, "column": 0, "row_span": 1, "column_span": 1, "header": false,
+                    "text": "12.50", "bboxes": [[0.4, 0.1, 0.65, 0.15]], "words": [1]}]}]),
+        );
+        check(
+            1,
+            "handwriting",
+            json!([{"region_id": "hw0", "author": "Ada", "signature": true, "text": "Ada",
+                "bboxes": [[0.4, 0.1, 0.65, 0.15]], "words": [1]}]),
+        );
+        check(
+            0,
+            "visual_elements",
+            json!([{"element_id": "ve0", "type": "stamp", "content": "PAID",
+                "bbox": [0.5, 0.75, 0.9, 0.95]}]),
+        );
+        check(1, "visual_elements", Value::Null);
         check(
             1,
             "ocr",
