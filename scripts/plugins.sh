@@ -1,0 +1,11 @@
+#!/bin/sh
+# Builds the shipped plugins and puts them beside the program, where it looks for them.
+set -eu
+cd "$(dirname "$0")/.."
+
+DOCGENIE_WASM_RUSTC=${DOCGENIE_WASM_RUSTC:-$(scripts/plugins-toolchain.sh)}
+export DOCGENIE_WASM_RUSTC
+for manifest in plugins/*/docgenie-plugin.toml; do
+    source=$(dirname "$manifest")
+    target/release/docgenie-engine plugin build "$source" --out "target/release/plugins/$(basename "$source")"
+done
