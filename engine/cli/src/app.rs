@@ -3,10 +3,12 @@
 use std::{
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use docgenie_document::Code;
 use docgenie_pipeline::{Catalogue, Diagnostic, Pipeline, Plan};
+use docgenie_plugin_host::Plugins;
 use docgenie_runtime::{registry::Registry, stage::StageKind};
 use docgenie_stages as stages;
 
@@ -23,9 +25,30 @@ const NO_HOME: Code = Code::new("DG0901");
 /// The engine's version as dataset cards name it.
 pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// All stages there are.
-pub(crate) fn registry() -> Registry {
-    [
+/// All stages there are: those of the engine and those that plugins offer.
+pub(crate) fn registry(home: &Path) -> Registry {
+    native().into_iter().chain(plugins(home).stages()).collect()
+}
+
+/// The plugins of the working folder, of the user and of the shipped set.
+pub(crate) fn plugins(home: &Path) -> Arc<Plugins> {
+    let program = std::env::current_exe().and_then(std::fs::canonicalize);
+    let program = program.ok();
+    let beside = program.as_deref().and_then(Path::parent);
+    let installed = beside.and_then(Path::parent);
+    let places = [
+        Some(PathBuf::from("plugins")),
+        Some(home.join("plugins")),
+        beside.map(|folder| folder.join("plugins")),
+        installed.map(|folder| folder.join("share/docgenie/plugins")),
+    ];
+    let places: Vec<_> = places.into_iter().flatten().collect();
+    Plugins::open(&places, home)
+}
+
+/// The stages of the engine itself.
+pub(crate) fn native() -> Vec<StageKind> {
+    vec![
         StageKind::of::<stages::input::InputConfig>(),
         StageKind::of::<stages::author::AuthorConfig>(),
         StageKind::of::<stages::render::RenderConfig>(),
@@ -37,8 +60,6 @@ pub(crate) fn registry() -> Registry {
         StageKind::of::<stages::analyse::AnalyseConfig>(),
         StageKind::of::<stages::package::PackageConfig>(),
     ]
-    .into_iter()
-    .collect()
 }
 
 /// The folder for state, which is made by whoever keeps state: as given, else in the XDG data

@@ -78,6 +78,9 @@ pub(crate) enum Command {
     },
     /// Print the JSON Schema of pipeline files, for editors.
     Schema,
+    /// Build plugins, and look at those there are.
+    #[command(subcommand)]
+    Plugin(PluginCommand),
     /// Look at runs and steer them.
     #[command(subcommand)]
     Runs(RunsCommand),
@@ -95,6 +98,36 @@ pub(crate) enum Command {
     Completions {
         /// The shell.
         shell: Shell,
+    },
+}
+
+/// Plugins are looked for in plugins/ here, then in $DOCGENIE_HOME/plugins, then in the shipped set.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PluginCommand {
+    /// List the plugins there are.
+    List {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Show what a plugin is, wants and offers, as JSON.
+    Inspect {
+        /// Its name, or its folder.
+        plugin: String,
+    },
+    /// Build a plugin from its source: plugin.wasm and offers.json beside its manifest.
+    Build {
+        /// The folder of its source.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// Put the built plugin, ready to be used, into this folder instead.
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
+    },
+    /// Check a built plugin: what it imports, exports and says of itself.
+    Check {
+        /// Its name, or its folder.
+        plugin: String,
     },
 }
 

@@ -5,6 +5,7 @@ mod check;
 mod doctor;
 mod explain;
 mod new;
+mod plugin;
 mod preview;
 mod run;
 mod runs;
@@ -32,8 +33,9 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Status, Stop> {
         Command::Test { pipeline, case } => test::test(&pipeline, case.as_deref(), &home()?),
         Command::Preview(preview) => preview::preview(&preview, &home()?),
         Command::Graph { pipeline, format } => check::graph(&pipeline, format, &home()?),
-        Command::Stages { name, reference } => check::stages(name.as_deref(), reference),
+        Command::Stages { name, reference } => check::stages(name.as_deref(), reference, &home()?),
         Command::Schema => check::schema(),
+        Command::Plugin(command) => plugin::plugin(command, &home()?),
         Command::Runs(command) => runs::runs(command, &home()?),
         Command::Cache(command) => cache::cache(&command, &home()?),
         Command::Explain { code } => explain::explain(code.as_deref()),

@@ -133,7 +133,7 @@ impl Runner {
             }
         };
         let executor = Executor {
-            registry: app::registry(),
+            registry: app::registry(home),
             artifacts: Arc::new(artifacts),
             jobs,
             engine: app::VERSION.to_owned(),

@@ -3,7 +3,7 @@
 //! A code is declared as a constant beside the error that carries it and explained by a page
 //! `docs/errors/<code>.md`, which `docgenie-engine explain <code>` prints. Hundreds by room:
 //! `DG00` pipeline files, `DG01` running, `DG02` stores, `DG03` rendering, `DG04` boxes and pixels,
-//! `DG05` recognition, `DG06` authoring, `DG07` datasets, `DG09` the environment.
+//! `DG05` recognition, `DG06` authoring, `DG07` datasets, `DG08` plugins, `DG09` the environment.
 
 use std::{error::Error, fmt, iter};
 

@@ -32,6 +32,7 @@ pub struct Launch {
     program: PathBuf,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
+    folder: Option<PathBuf>,
 }
 
 impl Launch {
@@ -42,6 +43,7 @@ impl Launch {
             program: program.into(),
             args: Vec::new(),
             env: Vec::new(),
+            folder: None,
         }
     }
 
@@ -60,9 +62,19 @@ impl Launch {
         self
     }
 
+    /// In this working folder rather than the engine's own.
+    #[must_use]
+    pub fn within(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
     /// The command, in the process group of this leader; 0 makes it lead its own.
     fn command(&self, group: i32) -> Command {
         let mut command = command(&self.program);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command
             .args(&self.args)
             .envs(self.env.iter().map(|(name, value)| (name, value)))
@@ -86,7 +98,8 @@ const OUTPUT_LIMIT: u64 = 64 << 20;
 /// called within a tokio runtime or without: it waits on a thread of its own.
 ///
 /// # Errors
-/// When it cannot be started, ends badly, writes more than 64 MiB or takes longer than `limit`. It
+/// When it cannot be started, ends badly (the end of its standard error is part of the message),
+/// writes more than 64 MiB or takes longer than `limit`. It
 /// and its descendants are killed then.
 pub fn output(launch: &Launch, limit: Duration) -> io::Result<Vec<u8>> {
     let wait = || {
@@ -113,7 +126,12 @@ async fn answer(launch: &Launch, limit: Duration) -> io::Result<Vec<u8>> {
         }
         match child.status().await {
             Some(status) if status.success() => Ok(bytes),
-            Some(status) => Err(io::Error::other(format!("it ended with {status}"))),
+            Some(status) => {
+                let said = child.stderr();
+                Err(io::Error::other(
+                    format!("it ended with {status}\n{said}").trim_end(),
+                ))
+            }
             None => Err(io::Error::other("its end was not seen")),
         }
     };

@@ -12,8 +12,7 @@ use docgenie_document::{
     Code, Digest, DocumentId, Seed, Slot, SlotValue,
     code::{Problem, chain},
 };
-use docgenie_pipeline::StageSpec;
-pub use docgenie_pipeline::{Scope, SlotUse};
+pub use docgenie_pipeline::{Scope, SlotUse, StageSpec};
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -448,6 +447,24 @@ impl StageKind {
                 })?;
                 config.build(env)
             }),
+        }
+    }
+
+    /// Registers a stage that is described by data, such as a plugin's. Its results depend on its
+    /// options and its identity.
+    #[must_use]
+    pub fn of_spec(
+        spec: StageSpec,
+        build: impl Fn(Map<String, Value>, &StageEnv) -> Result<Built, StageFailure>
+        + Send
+        + Sync
+        + 'static,
+    ) -> Self {
+        Self {
+            spec,
+            version: 0,
+            neutral_options: &[],
+            build: Arc::new(build),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use docgenie_document::Code;
-use docgenie_pipeline as pipeline;
+use docgenie_pipeline::{self as pipeline, Catalogue};
 use serde_json::json;
 
 use crate::{
@@ -22,7 +22,7 @@ pub(super) fn validate(
     format: Format,
     home: &Path,
 ) -> Result<Status, Stop> {
-    let catalogue = app::registry().catalogue();
+    let catalogue = app::registry(home).catalogue();
     let (plan, diagnostics) = match Loaded::new(&arguments.pipeline, home, &catalogue) {
         Err(Stop::Faults(faults)) => (None, faults),
         Err(Stop::Problem(status, problem)) => {
@@ -57,7 +57,7 @@ pub(super) fn graph(
     format: GraphFormat,
     home: &Path,
 ) -> Result<Status, Stop> {
-    let catalogue = app::registry().catalogue();
+    let catalogue = app::registry(home).catalogue();
     let loaded = Loaded::new(&arguments.pipeline, home, &catalogue)?;
     let plan = loaded.plan(&arguments.set)?;
     report::data(&match format {
@@ -68,12 +68,12 @@ pub(super) fn graph(
 }
 
 /// `stages`
-pub(super) fn stages(name: Option<&str>, reference: bool) -> Result<Status, Stop> {
-    let catalogue = app::registry().catalogue();
+pub(super) fn stages(name: Option<&str>, reference: bool, home: &Path) -> Result<Status, Stop> {
     if reference {
-        report::data(&pipeline::reference(&catalogue));
+        report::data(&pipeline::reference(&native()));
         return Ok(Status::Done);
     }
+    let catalogue = app::registry(home).catalogue();
     let Some(name) = name else {
         let wide = catalogue
             .iter()
@@ -101,7 +101,11 @@ pub(super) fn stages(name: Option<&str>, reference: bool) -> Result<Status, Stop
 
 /// `schema`
 pub(super) fn schema() -> Result<Status, Stop> {
-    let schema = pipeline::schema(&app::registry().catalogue());
-    report::data(&format!("{schema:#}"));
+    report::data(&format!("{:#}", pipeline::schema(&native())));
     Ok(Status::Done)
+}
+
+/// What the pages and the schema of this repository speak of.
+fn native() -> Catalogue {
+    app::native().into_iter().map(|kind| kind.spec).collect()
 }

@@ -100,7 +100,7 @@ fn list(folder: &Path, files: &mut BTreeMap<PathBuf, Metadata>) {
 
 /// The folders of templates that a pipeline names, as far as it can be read.
 fn templates(pipeline: &PipelineArguments, home: &Path) -> Vec<PathBuf> {
-    let catalogue = app::registry().catalogue();
+    let catalogue = app::registry(home).catalogue();
     let Ok(loaded) = Loaded::new(&pipeline.pipeline, home, &catalogue) else {
         return Vec::new();
     };

@@ -77,7 +77,7 @@ pub(super) fn execute(order: RunOrder, format: Format, home: &Path) -> Result<St
 
 /// What the arguments ask for, without targets.
 pub(super) fn order(arguments: &OrderArguments, home: &Path) -> Result<RunOrder, Stop> {
-    let catalogue = app::registry().catalogue();
+    let catalogue = app::registry(home).catalogue();
     let pipeline = &arguments.pipeline;
     let loaded = Loaded::new(&pipeline.pipeline, home, &catalogue)?;
     let plan = loaded.plan(&pipeline.set)?;

@@ -70,7 +70,7 @@ fn id(text: &str) -> Result<RunId, Stop> {
 fn retry(run: RunId, home: &Path) -> Result<Status, Stop> {
     let record = Runs::open(home)?.show(run)?;
     let spec = record.spec;
-    let catalogue = app::registry().catalogue();
+    let catalogue = app::registry(home).catalogue();
     let name = spec
         .file
         .as_ref()

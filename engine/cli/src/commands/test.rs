@@ -58,7 +58,7 @@ struct Expect {
 }
 
 pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status, Stop> {
-    let catalogue = app::registry().catalogue();
+    let catalogue = app::registry(home).catalogue();
     let mut loaded = Loaded::new(name, home, &catalogue)?;
     let cases = cases(loaded.found.tests.take(), name)?;
     let chosen: Vec<&Case> = cases

@@ -1,0 +1,36 @@
+//! Sandboxed plugins: WASM components that annotate, draw and export.
+//!
+//! ```text
+//! folder of a plugin ── manifest, offers ──→ Library        what there is, without running any of it
+//!        │                                      │
+//!   plugin.wasm ── Sandbox::load ──→ Loaded     │           compiled, its imports checked
+//!                                       │       │
+//!                                    Call    StageKind      one call, its limits, its log
+//! ```
+//!
+//! A plugin is not trusted: it computes within limits on memory, time, output and log, reaches
+//! nothing but the functions of its interface, and what it returns is checked before it is used.
+//! The interface is `docgenie:plugin`, in `wit/`; [`v0_1`] is the one module that sees its types.
+
+mod assets;
+mod build;
+mod cache;
+mod call;
+mod documents;
+mod error;
+mod exporter;
+mod library;
+mod limits;
+mod manifest;
+mod offers;
+mod plugins;
+mod sandbox;
+mod sink;
+mod v0_1;
+
+pub use error::PluginError;
+pub use library::{Library, Plugin};
+pub use manifest::{Build, Language, Manifest, Wants, Wasi};
+pub use offers::{Kind, Offer, Offers};
+pub use plugins::Plugins;
+pub use sandbox::Sandbox;

@@ -1,0 +1,273 @@
+//! Where plugins compute: one engine, compiled components, limits.
+
+use std::{path::Path, sync::Arc, thread, time::Duration};
+
+use docgenie_document::Digest;
+use wasmtime::{
+    Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
+    component::{Component, Linker},
+};
+
+use crate::{
+    assets::Assets,
+    cache::CompileCache,
+    call::Call,
+    error::{Called, FailedCall, PluginError, Reason},
+    library::Plugin,
+    manifest::Manifest,
+    offers::{Kind, Offers},
+    v0_1,
+};
+
+/// How often a call that computes looks at the time.
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// Instances that may stand at once. Address space is reserved for each, memory is not.
+const INSTANCES: u32 = 64;
+/// The most memory an instance may have: what is reserved for it.
+const RESERVED: usize = 1 << 30;
+
+/// The sandbox. Cheap to clone; one a process is enough.
+#[derive(Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    engine: Engine,
+    linker: Linker<Call>,
+    cache: CompileCache,
+}
+
+/// A component that is compiled and may be run: all it imports is granted.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) component: Component,
+    pub(crate) kind: Kind,
+    /// Of the component's bytes.
+    pub(crate) digest: Digest,
+}
+
+impl Sandbox {
+    /// A sandbox that keeps compiled components below this folder.
+    ///
+    /// # Errors
+    /// When the engine for WASM cannot be set up here.
+    pub fn new(home: &Path) -> Result<Self, PluginError> {
+        let failed = |error: wasmtime::Error| PluginError::Sandbox(format!("{error:#}"));
+        let engine = pooled()
+            .or_else(|_| Engine::new(&config()))
+            .map_err(failed)?;
+        let linker = v0_1::linker(&engine).map_err(failed)?;
+        tick(&engine).map_err(|error| PluginError::Sandbox(error.to_string()))?;
+        let cache = CompileCache::new(home.join("plugins-compiled"));
+        let inner = Inner {
+            engine,
+            linker,
+            cache,
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.inner.engine
+    }
+
+    pub(crate) fn linker(&self) -> &Linker<Call> {
+        &self.inner.linker
+    }
+
+    /// Compiles a plugin's component, or takes it as it was compiled before, and looks at what it
+    /// imports and exports.
+    pub(crate) fn load(&self, plugin: &Plugin) -> Result<Loaded, PluginError> {
+        let loaded = self.examined(&plugin.manifest, &plugin.component()?)?;
+        let (says, is) = (plugin.offers.kind, loaded.kind);
+        if says != is {
+            return Err(PluginError::Component {
+                plugin: plugin.id().to_owned(),
+                why: format!(
+                    "`offers.json` says {}, but it is a {}",
+                    says.name(),
+                    is.name()
+                ),
+            });
+        }
+        Ok(loaded)
+    }
+
+    fn examined(&self, manifest: &Manifest, bytes: &[u8]) -> Result<Loaded, PluginError> {
+        let bad = |why: String| PluginError::Component {
+            plugin: manifest.plugin.id.clone(),
+            why,
+        };
+        shape(bytes).map_err(bad)?;
+        let engine = self.engine();
+        let digest = Digest::of(bytes);
+        let component = self.inner.cache.component(engine, bytes, digest);
+        let component = component.map_err(|error| bad(format!("{error:#}")))?;
+        let ty = component.component_type();
+        check_imports(manifest, ty.imports(engine).map(|(name, _)| name))?;
+        let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
+        let kind = kind_of(&exports).map_err(bad)?;
+        Ok(Loaded {
+            component,
+            kind,
+            digest,
+        })
+    }
+
+    /// Looks at a built plugin as a whole: its component runs here and offers what `offers.json` says.
+    pub(crate) fn check(&self, plugin: &Plugin) -> Result<(), PluginError> {
+        let said = self.describe(&plugin.manifest, &plugin.component()?)?;
+        if said != plugin.offers {
+            return Err(PluginError::Component {
+                plugin: plugin.id().to_owned(),
+                why: "`offers.json` is not what the component says".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Asks a component what it offers.
+    pub(crate) fn describe(
+        &self,
+        manifest: &Manifest,
+        bytes: &[u8],
+    ) -> Result<Offers, PluginError> {
+        let loaded = self.examined(manifest, bytes)?;
+        let call = Call::new(manifest, Assets::none(), None);
+        let mut store = Store::new(self.engine(), call);
+        Call::watch(&mut store);
+        let described = v0_1::describe(&mut store, &loaded.component, loaded.kind, self.linker());
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let runtime = runtime.map_err(|error| PluginError::Sandbox(error.to_string()))?;
+        let offers = runtime.block_on(described).map_err(|trap| {
+            PluginError::Call(Box::new(FailedCall {
+                call: Called {
+                    plugin: manifest.plugin.id.clone(),
+                    export: "describe",
+                    offer: String::new(),
+                },
+                reason: Reason::of_trap(trap),
+                log: store.data().log.last(),
+            }))
+        })?;
+        Ok(Offers {
+            kind: loaded.kind,
+            offers,
+        })
+    }
+}
+
+/// Names every import that is not granted, before wasmtime would stumble over the first.
+fn check_imports<'a>(
+    manifest: &Manifest,
+    imports: impl Iterator<Item = &'a str>,
+) -> Result<(), PluginError> {
+    let granted = |import: &&str| {
+        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+        interface.starts_with("docgenie:plugin/") && served(version)
+    };
+    let refused: Vec<String> = imports
+        .filter(|it| !granted(it))
+        .map(str::to_owned)
+        .collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let hint = if refused.iter().any(|it| it.starts_with("docgenie:")) {
+        "this engine serves docgenie:plugin 0.1: update the engine, or build the plugin for it"
+    } else if refused.iter().all(|it| it.starts_with("wasi:")) {
+        "plugins have no system interface: build it without one, for wasm32-unknown-unknown"
+    } else {
+        "plugins may import docgenie:plugin only"
+    };
+    Err(PluginError::Refused {
+        plugin: manifest.plugin.id.clone(),
+        imports: refused,
+        hint,
+    })
+}
+
+/// Whether this engine serves a version of the interface.
+fn served(version: &str) -> bool {
+    let minor = |version: &str| {
+        version
+            .splitn(3, '.')
+            .take(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    minor(version) == minor(v0_1::VERSION)
+}
+
+/// The kind of a component by the interface it exports; others than ours are of no interest.
+fn kind_of(exports: &[&str]) -> Result<Kind, String> {
+    let ours = |kind: &Kind| {
+        exports.iter().any(|export| {
+            let (interface, version) = export.split_once('@').unwrap_or((export, ""));
+            interface == kind.interface() && served(version)
+        })
+    };
+    let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(ours).collect();
+    match kinds.as_slice() {
+        [kind] => Ok(*kind),
+        [] => Err(format!(
+            "it exports none of the interfaces that plugins have, only: {}",
+            exports.join(", ")
+        )),
+        _ => Err("it exports more than one of the interfaces that plugins have".to_owned()),
+    }
+}
+
+/// Whether the bytes begin as a component does.
+fn shape(bytes: &[u8]) -> Result<(), String> {
+    match bytes.get(..8) {
+        Some([0, b'a', b's', b'm', 0x0d, 0, 1, 0]) => Ok(()),
+        Some([0, b'a', b's', b'm', 1, 0, 0, 0]) => {
+            Err("it is a core module, which `plugin build` makes a component of".to_owned())
+        }
+        _ => Err("it is not WebAssembly".to_owned()),
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    config
+}
+
+/// Instances from a pool are made ten times faster; some systems do not have the address space.
+fn pooled() -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(INSTANCES)
+        .total_core_instances(4 * INSTANCES)
+        .total_memories(2 * INSTANCES)
+        .total_tables(4 * INSTANCES)
+        .total_stacks(INSTANCES)
+        .max_memory_size(RESERVED)
+        .linear_memory_keep_resident(256 << 10)
+        .table_keep_resident(8 << 10)
+        .max_core_instances_per_component(32)
+        .max_memories_per_component(8)
+        .max_tables_per_component(32);
+    let mut config = config();
+    config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    Engine::new(&config)
+}
+
+/// Lets the engine's time pass for as long as there is an engine.
+fn tick(engine: &Engine) -> std::io::Result<()> {
+    let engine = engine.weak();
+    let ticker = move || {
+        while let Some(engine) = engine.upgrade() {
+            engine.increment_epoch();
+            drop(engine);
+            thread::sleep(TICK);
+        }
+    };
+    let named = thread::Builder::new().name("plugins-ticker".to_owned());
+    named.spawn(ticker).map(drop)
+}
