@@ -89,12 +89,19 @@ pub(crate) fn blocks<'a>(words: &[Word], regions: &'a [Region]) -> Result<Vec<Bl
             own(index, region);
         }
     }
-    for (index, region) in regions
-        .iter()
-        .enumerate()
-        .filter(|(_, it)| it.kind == Cell::KIND)
-    {
-        own(index, region);
+    // Cells occur in other regions too, such as lists of keys and values, which stay text.
+    let is_table = |id: &str| {
+        let mut tables = regions
+            .iter()
+            .filter(|it| it.kind == Layout::KIND && it.id == id);
+        tables.any(|it| matches!(Type::of(&it.label), Type::Table))
+    };
+    for (index, region) in regions.iter().enumerate() {
+        if let Some(cell) = region.facts::<Cell>()?
+            && is_table(&cell.table)
+        {
+            own(index, region);
+        }
     }
     let words_of = |index: usize| -> Vec<usize> {
         (0..words.len())
