@@ -8,13 +8,14 @@
 
 use std::collections::BTreeMap;
 
-use docgenie_document::{Code, Digest, DocumentId, Seed, code::Problem};
+use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
 use serde_json::Map;
 
 use super::{
     DocumentRecord, JobEvent, JobStore, RunId, RunRecord, RunSpec, RunState, StageProgress,
     StoreError,
 };
+use crate::stage::PANIC;
 
 /// Runs the whole suite on an empty store.
 pub async fn suite(store: &dyn JobStore) {
@@ -80,7 +81,7 @@ pub fn ended(state: RunState) -> JobEvent {
 
 fn problem() -> Problem {
     let cause = std::io::Error::other("time is up");
-    Problem::new(Code::new("DG0301"), "the page does not load").because(&cause)
+    Problem::new(PANIC, "the page does not load").because(&cause)
 }
 
 async fn create(store: &dyn JobStore) -> RunId {
