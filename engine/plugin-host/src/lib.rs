@@ -10,7 +10,7 @@
 //!
 //! A plugin is not trusted: it computes within limits on memory, time, output and log, reaches
 //! nothing but the functions of its interface, and what it returns is checked before it is used.
-//! The interface is `docgenie:plugin`, in `wit/`; [`v0_1`] is the one module that sees its types.
+//! The interface is `docgenie:plugin`, in `wit/`; `v0_1` is the one module that sees its types.
 
 mod assets;
 mod build;
