@@ -78,10 +78,10 @@ def first_document(usage: watch.Usage) -> float:
 def spent_by_stage(usage: watch.Usage) -> list[tuple[str, float]]:
     """Milliseconds by document stage, in plan order."""
     _, started = next(events(usage, "started"))
-    spent = [0.0] * len(started["stages"])
+    spent = dict.fromkeys(started["stages"], 0.0)
     for _, event in events(usage, "stage"):
         spent[event["stage"]] += event["ms"]
-    return list(zip(started["stages"], spent))
+    return list(spent.items())
 
 
 def print_comparison(rows: list[tuple[str, int, watch.Usage]]) -> None:
