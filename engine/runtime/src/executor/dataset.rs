@@ -12,8 +12,8 @@ use tracing::warn;
 use crate::{
     executor::{
         RunOrder, RunOutcome,
-        crew::{Crew, DatasetPost},
-        walk::{Walked, Walker, cancelled},
+        built_plan::{BuiltPlan, DatasetStageInstance},
+        document_runner::{DocumentOutcome, DocumentRunner, cancelled},
     },
     files::{self, DatasetFolder, DatasetManifest, PublishError},
     stage::{
@@ -37,7 +37,7 @@ struct Record {
 
 /// The dataset stages of a run and the place their files go.
 pub(super) struct Dataset {
-    stages: Vec<DatasetPost>,
+    stages: Vec<DatasetStageInstance>,
     out: Option<PathBuf>,
     zip: Option<PathBuf>,
     folder: Option<DatasetFolder>,
@@ -52,8 +52,8 @@ impl Dataset {
     /// Checks the targets, before anything is made.
     pub(super) fn open(
         order: &RunOrder,
-        crew: &Crew,
-        stages: Vec<DatasetPost>,
+        plan: &BuiltPlan,
+        stages: Vec<DatasetStageInstance>,
     ) -> Result<Self, PublishError> {
         let (out, zip) = if stages.is_empty() {
             (None, None)
@@ -63,7 +63,7 @@ impl Dataset {
         let recorded = out.as_ref().filter(|_| !order.scratch);
         let record = recorded.map(|out| {
             let name = Digest::of(out.as_os_str().as_encoded_bytes());
-            crew.home.join("published").join(format!("{name}.json"))
+            plan.home.join("published").join(format!("{name}.json"))
         });
         let text = record.as_ref().and_then(|path| std::fs::read(path).ok());
         let dataset = Self {
@@ -71,7 +71,7 @@ impl Dataset {
             out,
             zip,
             folder: None,
-            facts: crew.facts.clone(),
+            facts: plan.facts.clone(),
             record,
             published: text.and_then(|text| serde_json::from_slice(&text).ok()),
         };
@@ -126,8 +126,8 @@ impl Dataset {
             return Ok(());
         };
         let folder = DatasetFolder::stage_beside(target)?;
-        for post in &mut self.stages {
-            caught(post.stage.begin(&self.facts, &folder)).await?;
+        for instance in &mut self.stages {
+            caught(instance.stage.begin(&self.facts, &folder)).await?;
         }
         self.folder = Some(folder);
         Ok(())
@@ -137,21 +137,21 @@ impl Dataset {
     /// be damaged here; the document is then made anew, once for each stage.
     pub(super) async fn add(
         &mut self,
-        walked: &mut Walked,
-        walker: &Walker,
+        outcome: &mut DocumentOutcome,
+        runner: &DocumentRunner,
     ) -> Result<(), StageFailure> {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let seed = self.facts.seed.of_document(walked.id.index());
-        for post in &mut self.stages {
-            match post.add(walked, seed, folder).await {
+        let seed = self.facts.seed.of_document(outcome.id.index());
+        for instance in &mut self.stages {
+            match instance.add(outcome, seed, folder).await {
                 Err(failure) if failure.problem.code == BROKEN_ARTIFACT.as_str() => {
-                    *walked = walker.again(walked.id).await.ok_or_else(cancelled)?;
-                    if let Some((_, failure)) = walked.failure.take() {
+                    *outcome = runner.run_anew(outcome.id).await.ok_or_else(cancelled)?;
+                    if let Some((_, failure)) = outcome.failure.take() {
                         return Err(failure);
                     }
-                    post.add(walked, seed, folder).await?;
+                    instance.add(outcome, seed, folder).await?;
                 }
                 added => added?,
             }
@@ -169,8 +169,8 @@ impl Dataset {
             dead_letters: outcome.dead_letters.clone(),
             values: Outputs::new(),
         };
-        for post in &mut self.stages {
-            let outputs = caught(post.stage.finish(&dataset, folder)).await?;
+        for instance in &mut self.stages {
+            let outputs = caught(instance.stage.finish(&dataset, folder)).await?;
             dataset.values.0.extend(outputs.0);
         }
         Ok(())
@@ -212,17 +212,17 @@ impl Dataset {
     }
 }
 
-impl DatasetPost {
+impl DatasetStageInstance {
     async fn add(
         &mut self,
-        walked: &Walked,
+        outcome: &DocumentOutcome,
         seed: Seed,
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         let context = DocumentContext {
-            id: walked.id,
+            id: outcome.id,
             seed: seed.derive(&self.id),
-            slots: walked.slots.only(&self.reads),
+            slots: outcome.slots.only(&self.reads),
         };
         caught(self.stage.add(&context, folder)).await
     }
