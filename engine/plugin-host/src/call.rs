@@ -36,6 +36,8 @@ pub(crate) struct Call {
     pub(crate) sink: Option<Sink>,
     pub(crate) log: Log,
     pub(crate) random: ChaCha8Rng,
+    /// What the randomness of this call comes from.
+    pub(crate) seed: Seed,
     /// Page images handed over, to the plugin or past it to a file.
     pub(crate) images: u32,
     /// Why the system did not take a file, where it did not.
@@ -67,6 +69,7 @@ impl Call {
                 ..Log::default()
             },
             random: ChaCha8Rng::seed_from_u64(0),
+            seed: Seed(0),
             images: 0,
             unwritable: None,
             began: Instant::now(),
@@ -91,6 +94,7 @@ impl Call {
     /// Before each call of an export.
     pub(crate) fn begin(&mut self, seed: Seed) {
         self.random = ChaCha8Rng::seed_from_u64(seed.0);
+        self.seed = seed;
         self.began = Instant::now();
         self.host_calls = 0;
         self.log.bytes = 0;

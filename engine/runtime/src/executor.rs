@@ -78,7 +78,7 @@ pub struct RunOutcome {
     pub succeeded: u64,
     /// Documents that failed.
     pub dead_letters: Vec<DeadLetter>,
-    /// Why the run failed, where it did.
+    /// Why the run failed; where it completed, what is missing from its dataset.
     pub problem: Option<Problem>,
     /// Folder and ZIP that now hold the dataset.
     pub published: Vec<PathBuf>,
@@ -308,6 +308,7 @@ impl ActiveRun<'_> {
             return Ok(Err(cancelled()));
         }
         // From here on nothing is cancelled: the dataset appears, and the run tells so.
+        let missing = dataset.missing();
         let published = match finished {
             Ok(()) => dataset.publish(key).await,
             Err(failure) => Err(failure),
@@ -319,6 +320,7 @@ impl ActiveRun<'_> {
                         .progress(&Progress::Published { path: path.clone() });
                 }
                 recorder.outcome.published = paths;
+                recorder.outcome.problem = missing;
                 Ok(Ok(()))
             }
             Err(failure) => Ok(Err(*failure.problem)),

@@ -203,6 +203,9 @@ pub struct Unsuitable(pub String);
 /// stage of its own, once boxes are known.
 #[async_trait]
 pub trait TruthFormat: Send + Sync {
+    /// Its name, under which drafts for it are kept.
+    fn name(&self) -> &str;
+
     /// What its answers depend on besides params.
     fn identity(&self) -> String;
 

@@ -471,6 +471,7 @@ fn order(
             pipeline_dir: folder.to_owned(),
             inputs: vec![],
             jobs,
+            extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
         },
         plan,
         fresh: false,

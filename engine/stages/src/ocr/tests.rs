@@ -239,6 +239,7 @@ fn built(languages: &[&str]) -> Result<String, String> {
         pipeline_dir: std::path::PathBuf::new(),
         inputs: Vec::new(),
         jobs: 1,
+        extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
     };
     match options(languages).build(&env) {
         Ok(Built::Document(stage)) => Ok(stage.identity()),
