@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, env, fs, path::Path, thread};
 use serde_json::{Value, json};
 
 use crate::{
-    Document, Exporter, Extent, Failure, Page, Point, Problem, Rect, Region, Result, Size, Summary,
-    Tally, Word,
+    Document, Drawn, Element, Exporter, Extent, Failure, GroundTruthFormat, Page, Point, Problem,
+    Rect, Region, Request, Result, Size, Summary, Tally, Word,
     bindings::exports::docgenie::plugin::exporter as wit,
+    element::ElementEntry,
     exporter::ExporterEntry,
+    ground_truth::GroundTruthEntry,
     host::{self, sink},
+    offer,
 };
 
 /// A word of 10 points, `[x, y, width, height]` in points.
@@ -379,6 +382,68 @@ pub fn export<E: Exporter>(params: &Value, documents: &[Document]) -> Result<Exp
         keep(folder.as_ref(), E::OFFER.id, &exported)?;
     }
     Ok(exported)
+}
+
+/// The ground truth that a format builds, once the engine's texts are read as from the host.
+///
+/// # Errors
+/// What the format gives.
+pub fn build<G: GroundTruthFormat>(
+    params: &Value,
+    draft: &Value,
+    document: &Document,
+) -> Result<Value> {
+    let entry = GroundTruthEntry::of::<G>();
+    let params = params.to_string();
+    let problems = (entry.check)(&params);
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    (entry.build)(&params, &draft.to_string(), document)
+}
+
+/// What a format finds untrue of a document, each as `pointer: message`.
+///
+/// # Errors
+/// What the format gives.
+pub fn verify<G: GroundTruthFormat>(
+    params: &Value,
+    truth: &Value,
+    document: &Document,
+) -> Result<Vec<String>> {
+    let entry = GroundTruthEntry::of::<G>();
+    let problems = (entry.verify)(&params.to_string(), &truth.to_string(), document)?;
+    let said = problems
+        .into_iter()
+        .map(|it| format!("{}: {}", it.pointer, it.message));
+    Ok(said.collect())
+}
+
+/// What an element draws for a content in an area of pixels, with 150 of them to the inch.
+///
+/// # Errors
+/// What the element gives.
+pub fn render<E: Element>(
+    params: &Value,
+    content: &str,
+    area: [u32; 2],
+    number: u32,
+) -> Result<Drawn> {
+    seed(number);
+    let problems = (ElementEntry::of::<E>().check)(&params.to_string());
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    let [width, height] = area;
+    E::render(&Request {
+        params: offer::parse(&params.to_string())?,
+        content: content.to_owned(),
+        key: "document_1".to_owned(),
+        seed: number,
+        area: Size { width, height },
+        dpi: 150.0,
+        language: "en".to_owned(),
+    })
 }
 
 /// The JSON Schema of an exporter's params.
