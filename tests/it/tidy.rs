@@ -110,6 +110,18 @@ fn the_sdk_can_be_carried_away() {
 }
 
 #[test]
+fn documents_are_classified_by_the_types_there_are() {
+    let types = fs::read_dir(root().join("engine/stages/templates/types")).unwrap();
+    let types = types.map(|it| it.unwrap().file_name().into_string().unwrap());
+    let types: BTreeSet<_> = types.collect();
+    let classes = fs::read_to_string(root().join("plugins/classification/src/types.txt")).unwrap();
+    assert_eq!(
+        classes.lines().map(str::to_owned).collect::<BTreeSet<_>>(),
+        types
+    );
+}
+
+#[test]
 fn every_error_code_has_a_page_and_every_page_a_code() {
     let mut faults = Vec::new();
     let mut declared = BTreeMap::new();

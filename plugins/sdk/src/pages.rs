@@ -164,9 +164,29 @@ impl Pages {
         Some(page.offset_of(first)? + inside)
     }
 
-    /// What cannot be true of a place: `pointer` says where it stands.
+    /// What cannot be true of the places of something: pages, boxes and words that are not there,
+    /// words that lie outside of their box. `pointer` says where the list of places stands.
     #[must_use]
-    pub fn check(&self, place: &Place, pointer: &str) -> Vec<Problem> {
+    pub fn check(&self, places: &[Place], pointer: &str) -> Vec<Problem> {
+        let each = places.iter().enumerate();
+        each.flat_map(|(number, place)| self.check_one(place, &format!("{pointer}/{number}")))
+            .collect()
+    }
+
+    /// What is wrong if a text does not stand verbatim at its places. `pointer` says where the text
+    /// stands in the ground truth.
+    #[must_use]
+    pub fn check_text(&self, text: &str, places: &[Place], pointer: &str) -> Option<Problem> {
+        let where_not = if places.is_empty() {
+            "in the document"
+        } else {
+            "at its places"
+        };
+        let wrong = !self.carry(places, text);
+        wrong.then(|| Problem::new(pointer, format!("`{text}` does not stand {where_not}")))
+    }
+
+    fn check_one(&self, place: &Place, pointer: &str) -> Vec<Problem> {
         let Some(page) = self.get(place.page) else {
             let count = self.0.len();
             let message = format!("there is no page {}, the document has {count}", place.page);
@@ -181,9 +201,17 @@ impl Pages {
             );
             problems.push(Problem::new(format!("{pointer}/bbox"), message));
         }
-        let count = page.words.len();
-        if let Some(word) = place.words.iter().find(|word| **word as usize >= count) {
-            let message = format!("there is no word {word}, the page has {count}");
+        for number in &place.words {
+            let message = match page.words.get(*number as usize) {
+                None => format!(
+                    "there is no word {number}, the page has {}",
+                    page.words.len()
+                ),
+                Some(word) if !touch(&place.bbox, &word.bounds) => {
+                    format!("word {number}, `{}`, stands outside of the box", word.text)
+                }
+                Some(_) => continue,
+            };
             problems.push(Problem::new(format!("{pointer}/words"), message));
         }
         problems
@@ -204,9 +232,11 @@ impl Place {
     }
 }
 
-/// Whether edges are in order and on the page, but for what rounding adds.
+/// By how much the edges of a place may be off.
+const ROUNDING: f64 = 0.011;
+
+/// Whether edges are in order and on the page.
 fn within([left, top, right, bottom]: &[f64; 4], page: Extent) -> bool {
-    const ROUNDING: f64 = 0.011;
     let along = |from: f64, to: f64, end: f64| {
         from.is_finite()
             && to.is_finite()
@@ -215,6 +245,13 @@ fn within([left, top, right, bottom]: &[f64; 4], page: Extent) -> bool {
             && to <= end + ROUNDING
     };
     along(*left, *right, page.width) && along(*top, *bottom, page.height)
+}
+
+fn touch([left, top, right, bottom]: &[f64; 4], bounds: &Rect) -> bool {
+    let along =
+        |from: f64, to: f64, start: f64, end: f64| from <= end + ROUNDING && start <= to + ROUNDING;
+    along(*left, *right, bounds.x, bounds.right())
+        && along(*top, *bottom, bounds.y, bounds.bottom())
 }
 
 impl PageContent {
@@ -322,6 +359,8 @@ fn folded(character: char) -> impl Iterator<Item = char> {
 
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::{
         facts::{Entity, Field},
@@ -396,21 +435,35 @@ mod tests {
         let bad = |change: &dyn Fn(&mut Place)| {
             let mut place = good.clone();
             change(&mut place);
-            let problems = pages.check(&place, "/0");
+            let problems = pages.check(&[good.clone(), place], "/places");
             problems
                 .into_iter()
                 .map(|it| it.pointer)
                 .collect::<Vec<_>>()
         };
-        assert!(pages.check(&good, "").is_empty());
-        assert_eq!(bad(&|place| place.page = 7), ["/0/page"]);
-        assert_eq!(bad(&|place| place.words = vec![0, 2]), ["/0/words"]);
-        for edge in [f64::NAN, f64::INFINITY, -1.0, 1e9] {
-            assert_eq!(bad(&|place| place.bbox[0] = edge), ["/0/bbox"], "{edge}");
+        assert!(pages.check(slice::from_ref(&good), "").is_empty());
+        assert_eq!(bad(&|place| place.page = 7), ["/places/1/page"]);
+        assert_eq!(bad(&|place| place.words = vec![0, 2]), ["/places/1/words"]);
+        assert_eq!(bad(&|place| place.words = vec![1]), ["/places/1/words"]);
+        assert_eq!(
+            bad(&|place| place.bbox = [0.0, 0.0, 5.0, 5.0]),
+            ["/places/1/words"]
+        );
+        for edge in [f64::INFINITY, -1.0, 1e9] {
+            assert_eq!(
+                bad(&|place| place.bbox[0] = edge)[0],
+                "/places/1/bbox",
+                "{edge}"
+            );
         }
+        assert_eq!(bad(&|place| place.bbox[0] = f64::NAN)[0], "/places/1/bbox");
         assert!(pages.carry(&pages.find("a b"), "a  b"));
         assert!(!pages.carry(&pages.find("a"), "b"));
         assert!(!pages.carry(&[], "a") && !pages.carry(&pages.find("a"), ""));
+        let said = |places: &[Place]| pages.check_text("b", places, "/text").map(|it| it.message);
+        assert_eq!(said(&pages.find("b")), None);
+        assert_eq!(said(&[good]).unwrap(), "`b` does not stand at its places");
+        assert_eq!(said(&[]).unwrap(), "`b` does not stand in the document");
     }
 
     #[test]

@@ -83,14 +83,9 @@ impl GroundTruthFormat for Summary {
             problems.push(Problem::new("/summary", "it is too long"));
         }
         for (number, amount) in truth.amounts.iter().enumerate() {
-            let pointer = format!("/amounts/{number}");
-            if !pages.carry(&amount.places, &amount.text) {
-                let message = format!("`{}` does not stand in the document", amount.text);
-                problems.push(Problem::new(format!("{pointer}/text"), message));
-            }
-            for (at, place) in amount.places.iter().enumerate() {
-                problems.extend(pages.check(place, &format!("{pointer}/places/{at}")));
-            }
+            let Amount { text, places } = amount;
+            problems.extend(pages.check_text(text, places, &format!("/amounts/{number}/text")));
+            problems.extend(pages.check(places, &format!("/amounts/{number}/places")));
         }
         Ok(problems)
     }
