@@ -460,7 +460,10 @@ mod tests {
         );
         assert_eq!(
             change("/pages", json!([])),
-            ["/pages: there are 0 pages, but the document has 2"]
+            [
+                "/pages: there are 0 pages, but the document has 2",
+                "/entities/0/places: a word of it has no tag",
+            ]
         );
         assert_eq!(change("/labels", json!(["O"])).len(), 1);
         assert_eq!(
@@ -470,7 +473,7 @@ mod tests {
         assert_eq!(change("/entities/0/text", json!("X")).len(), 1);
         assert_eq!(
             change("/entities/0/places/0/words", json!([3, 77])).len(),
-            2
+            3
         );
     }
 

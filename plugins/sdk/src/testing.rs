@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, env, fs, path::Path, thread};
 use serde_json::{Value, json};
 
 use crate::{
-    Document, Drawn, Element, Exporter, Extent, Failure, GroundTruthFormat, Page, Point, Problem,
-    Rect, Region, Request, Result, Size, Summary, Tally, Word,
+    Document, Drawn, Element, Exporter, Extent, Failure, GroundTruthFormat, Page, Picture, Point,
+    Problem, Rect, Region, Request, Result, Size, Summary, Tally, Word,
     bindings::exports::docgenie::plugin::exporter as wit,
     element::ElementEntry,
     exporter::ExporterEntry,
@@ -315,9 +315,7 @@ impl Exported {
 
 /// Writes the files into `<folder>/<offer>-<test>`, and beside it a report like the host's.
 fn keep(folder: &Path, offer: &str, exported: &Exported) -> Result<()> {
-    let thread = thread::current();
-    let test = thread.name().unwrap_or_default().replace("::", "-");
-    let name = format!("{offer}-{test}");
+    let name = format!("{offer}-{}", test_name());
     fs::create_dir_all(folder.join(&name))?;
     for (path, bytes) in &exported.files {
         let path = folder.join(&name).join(path);
@@ -419,7 +417,9 @@ pub fn verify<G: GroundTruthFormat>(
     Ok(said.collect())
 }
 
-/// What an element draws for a content in an area of pixels, with 150 of them to the inch.
+/// What an element draws for a content in an area of pixels, with 150 of them to the inch. Where the
+/// environment variable `DOCGENIE_EXPORTS` names a folder, the picture and its words are written there
+/// as well, to be looked at.
 ///
 /// # Errors
 /// What the element gives.
@@ -435,7 +435,7 @@ pub fn render<E: Element>(
         return Err(problems.into());
     }
     let [width, height] = area;
-    E::render(&Request {
+    let drawn = E::render(&Request {
         params: offer::parse(&params.to_string())?,
         content: content.to_owned(),
         key: "document_1".to_owned(),
@@ -443,7 +443,43 @@ pub fn render<E: Element>(
         area: Size { width, height },
         dpi: 150.0,
         language: "en".to_owned(),
-    })
+    })?;
+    if let Some(folder) = env::var_os("DOCGENIE_EXPORTS") {
+        keep_picture(
+            folder.as_ref(),
+            &format!("{}-{number}", E::OFFER.id),
+            &drawn,
+        )?;
+    }
+    Ok(drawn)
+}
+
+/// Writes `<folder>/<offer>-<seed>-<test>` with the ending of the picture, and its words as JSON.
+fn keep_picture(folder: &Path, name: &str, drawn: &Drawn) -> Result<()> {
+    let (bytes, ending) = match &drawn.picture {
+        Picture::Svg(text) => (text.as_bytes(), "svg"),
+        Picture::Raster(raster) => (&raster.rgba[..], "rgba"),
+    };
+    let words = drawn.words.iter().map(|word| {
+        let Rect {
+            x,
+            y,
+            width,
+            height,
+        } = word.bounds;
+        json!({ "text": word.text, "bounds": [x, y, width, height], "angle": word.angle })
+    });
+    let words = Value::Array(words.collect());
+    let path = folder.join(format!("{name}-{}", test_name()));
+    fs::create_dir_all(folder)?;
+    fs::write(path.with_extension("json"), words.to_string())?;
+    Ok(fs::write(path.with_extension(ending), bytes)?)
+}
+
+/// The name of the test that runs, fit for a file.
+fn test_name() -> String {
+    let thread = thread::current();
+    thread.name().unwrap_or_default().replace("::", "-")
 }
 
 /// The JSON Schema of an exporter's params.
