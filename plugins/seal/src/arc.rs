@@ -120,8 +120,9 @@ impl Arc {
             let beyond = word.to + (word.to - word.from).signum();
             let ((x0, y0), (x1, y1)) = (self.at(r, word.from), self.at(r, beyond));
             format!(
-                r##"<path id="{id}{number}" d="M{x0:.3} {y0:.3}A{r:.3} {r:.3} 0 {large} {sweep} {x1:.3} {y1:.3}" fill="none" stroke="none"/><text font-family="{family}" font-weight="bold" font-size="{:.2}" stroke="none"><textPath href="#{id}{number}" textLength="{length:.3}" lengthAdjust="spacingAndGlyphs">{}</textPath></text>"##,
+                r##"<path id="{id}{number}" d="M{x0:.3} {y0:.3}A{r:.3} {r:.3} 0 {large} {sweep} {x1:.3} {y1:.3}" fill="none" stroke="none"/><text font-family="{family}" font-weight="bold" font-size="{:.2}" stroke="none"><textPath href="#{id}{number}" textLength="{length:.3}" lengthAdjust="{}">{}</textPath></text>"##,
                 self.size,
+                adjust(&word.text),
                 Text(&word.text),
             )
         };
@@ -181,14 +182,27 @@ impl Arc {
     }
 }
 
+/// What is stretched so that a word has its length. Letters are, but for those of scripts that
+/// compose them of several glyphs, which the renderer would stretch too far; there the gaps are.
+pub(crate) fn adjust(word: &str) -> &'static str {
+    let is_composed = |letter: char| matches!(letter, '\u{900}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}');
+    if word.chars().any(is_composed) {
+        "spacing"
+    } else {
+        "spacingAndGlyphs"
+    }
+}
+
 /// How wide a word is in letters of size 1, as bold letters of common fonts are on average.
 pub(crate) fn width_of(word: &str) -> f64 {
     let width = |letter: char| match letter {
         'i' | 'j' | 'l' | 'I' | '.' | ',' | '\'' | '!' | ':' | ';' | '|' => 0.33,
         'f' | 't' | 'r' | '-' | '(' | ')' | '/' => 0.42,
         'm' | 'w' | 'M' | 'W' | '@' | '%' | '&' | 'Æ' | 'Œ' | 'Ш' | 'Щ' | 'Ж' | 'Ю' => 0.9,
-        '\u{300}'..='\u{36f}' => 0.0,
-        '\u{590}'..='\u{8ff}' => 0.52,
+        '\u{300}'..='\u{36f}' | '\u{591}'..='\u{5c7}' => 0.0,
+        '\u{5d0}'..='\u{8ff}' => 0.52,
+        '\u{900}'..='\u{dff}' => 0.52,
+        '\u{e00}'..='\u{eff}' => 0.5,
         '\u{2e80}'..='\u{9fff}' | '\u{ac00}'..='\u{d7af}' | '\u{ff00}'..='\u{ffef}' => 1.0,
         it if it.is_uppercase() => 0.76,
         _ => 0.61,

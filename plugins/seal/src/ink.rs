@@ -61,19 +61,21 @@ pub(crate) fn picture(area: Size, seal: &Drawing, colour: &str, seed: u32, shape
     // Grain in proportion to the seal, so that it looks the same at every resolution.
     let grain = random::between(9.0, 15.0) / radius;
     let spots = random::between(2.4, 4.0) / radius;
-    let wear = random::between(0.15, 0.5);
-    let fray = (0.012 * radius).clamp(0.3, 2.0);
-    let blur = (0.003 * radius).max(0.2);
+    let wear = random::between(3.3, 3.8);
+    // What is left of the ink where it is worn most: words stay legible.
+    let least = random::between(0.4, 0.6);
+    let fray = (0.007 * radius).clamp(0.2, 2.0);
+    let blur = (0.0035 * radius).clamp(0.25, 1.0);
     // From where the hand pressed harder.
     let (sin, cos) = random::between(0.0, std::f64::consts::TAU).sin_cos();
     let ((x0, y0), (x1, y1)) = (
         (x - radius * sin, y - radius * cos),
         (x + radius * sin, y + radius * cos),
     );
-    let faint = random::between(0.55, 0.95);
+    let faint = random::between(0.65, 1.0);
     format!(
-        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"><defs><linearGradient id="pressure" gradientUnits="userSpaceOnUse" x1="{x0:.2}" y1="{y0:.2}" x2="{x1:.2}" y2="{y1:.2}"><stop offset="0.2" stop-color="#fff"/><stop offset="1" stop-color="#fff" stop-opacity="{faint:.3}"/></linearGradient><mask id="hand" maskUnits="userSpaceOnUse" x="0" y="0" width="{width}" height="{height}"><rect width="{width}" height="{height}" fill="url(#pressure)"/></mask><filter id="ink" filterUnits="userSpaceOnUse" x="0" y="0" width="{width}" height="{height}" color-interpolation-filters="sRGB"><feTurbulence type="fractalNoise" baseFrequency="{grain:.5}" numOctaves="2" seed="{noise}" result="grain"/><feDisplacementMap in="SourceGraphic" in2="grain" scale="{fray:.3}" xChannelSelector="R" yChannelSelector="G" result="frayed"/><feGaussianBlur in="frayed" stdDeviation="{blur:.3}" result="soft"/><feTurbulence type="fractalNoise" baseFrequency="{spots:.5}" numOctaves="4" seed="{}" result="spots"/><feColorMatrix in="spots" type="matrix" values="0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 0 -5 0 0 {:.3}" result="worn"/><feComposite in="soft" in2="worn" operator="in"/></filter></defs><g mask="url(#hand)"><g filter="url(#ink)"><g transform="rotate({tilt:.3} {x:.2} {y:.2})" fill="{colour}" stroke="{colour}">{shapes}</g></g></g></svg>"##,
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"><defs><linearGradient id="pressure" gradientUnits="userSpaceOnUse" x1="{x0:.2}" y1="{y0:.2}" x2="{x1:.2}" y2="{y1:.2}"><stop offset="0.2" stop-color="#fff"/><stop offset="1" stop-color="#fff" stop-opacity="{faint:.3}"/></linearGradient><mask id="hand" maskUnits="userSpaceOnUse" x="0" y="0" width="{width}" height="{height}"><rect width="{width}" height="{height}" fill="url(#pressure)"/></mask><filter id="ink" filterUnits="userSpaceOnUse" x="0" y="0" width="{width}" height="{height}" color-interpolation-filters="sRGB"><feTurbulence type="fractalNoise" baseFrequency="{grain:.5}" numOctaves="2" seed="{noise}" result="grain"/><feDisplacementMap in="SourceGraphic" in2="grain" scale="{fray:.3}" xChannelSelector="R" yChannelSelector="G" result="frayed"/><feGaussianBlur in="frayed" stdDeviation="{blur:.3}" result="soft"/><feTurbulence type="fractalNoise" baseFrequency="{spots:.5}" numOctaves="4" seed="{}" result="spots"/><feColorMatrix in="spots" type="matrix" values="0 0 0 0 1 0 0 0 0 1 0 0 0 0 1 0 -5 0 0 {wear:.3}" result="worn"/><feComposite in="soft" in2="worn" operator="arithmetic" k1="{:.3}" k2="{least:.3}" k3="0" k4="0"/></filter></defs><g mask="url(#hand)"><g filter="url(#ink)"><g transform="rotate({tilt:.3} {x:.2} {y:.2})" fill="{colour}" stroke="{colour}">{shapes}</g></g></g></svg>"##,
         noise + 1,
-        3.9 - wear,
+        1.0 - least,
     )
 }

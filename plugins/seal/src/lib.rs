@@ -142,14 +142,15 @@ impl Element for Seal {
             centre: (f64::from(width) / 2.0, f64::from(height) / 2.0),
             radius: f64::from(side) / 2.0 * 0.94,
             tilt: random::between(-14.0, 14.0),
-            family: *random::pick(FAMILIES).unwrap_or(&"Liberation Sans"),
+            family: random::pick(FAMILIES).unwrap_or(&"Liberation Sans"),
         };
-        let top = seal.arc(
-            &said.top,
-            Side::Top,
-            if said.bottom.is_empty() { 290.0 } else { 205.0 },
-        );
         let bottom = seal.arc(&said.bottom, Side::Bottom, 125.0);
+        let room = if said.bottom.is_empty() {
+            290.0
+        } else {
+            320.0 - bottom.span()
+        };
+        let top = seal.arc(&said.top, Side::Top, room);
         let letters = top.size.min(if said.bottom.is_empty() {
             top.size
         } else {

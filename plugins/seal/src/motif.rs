@@ -4,7 +4,7 @@ use docgenie_plugin::{Rect, Word, random};
 
 use crate::{
     Centre, Drawing, Text,
-    arc::{ASCENT, DESCENT, width_of},
+    arc::{ASCENT, DESCENT, adjust, width_of},
 };
 
 /// What was chosen.
@@ -85,8 +85,9 @@ fn line(text: &str, seal: &Drawing, most: f64, size: f64) -> (String, Word) {
     let width = size * width_of(text);
     let (x, y) = (seal.centre.0 - width / 2.0, seal.centre.1 + 0.36 * size);
     let svg = format!(
-        r#"<text x="{x:.2}" y="{y:.2}" font-family="{}" font-weight="bold" font-size="{size:.2}" stroke="none" textLength="{width:.2}" lengthAdjust="spacingAndGlyphs">{}</text>"#,
+        r#"<text x="{x:.2}" y="{y:.2}" font-family="{}" font-weight="bold" font-size="{size:.2}" stroke="none" textLength="{width:.2}" lengthAdjust="{}">{}</text>"#,
         seal.family,
+        adjust(text),
         Text(text)
     );
     let margin = 0.04 * size + 0.5;
