@@ -2,6 +2,7 @@
 //! words.
 
 use std::{
+    cell::OnceCell,
     collections::{BTreeMap, btree_map::Entry},
     iter,
     ops::Range,
@@ -23,7 +24,8 @@ pub struct PageContent {
     pub words: Vec<Word>,
     /// Its labelled parts.
     pub regions: Vec<Region>,
-    letters: Vec<Letter>,
+    /// Of its words, once a text is looked for.
+    letters: OnceCell<Vec<Letter>>,
 }
 
 /// Where something stands on one page.
@@ -63,14 +65,11 @@ impl Pages {
     /// The pages of a document.
     #[must_use]
     pub fn of(document: &Document) -> Self {
-        let pages = document.pages().map(|page| {
-            let words = page.words();
-            PageContent {
-                extent: page.extent(),
-                letters: letters(&words),
-                words,
-                regions: page.regions(),
-            }
+        let pages = document.pages().map(|page| PageContent {
+            extent: page.extent(),
+            words: page.words(),
+            regions: page.regions(),
+            letters: OnceCell::new(),
         });
         Self(pages.collect())
     }
@@ -154,13 +153,15 @@ impl Pages {
         let first = *place.words.first()?;
         let wanted = squeezed(text);
         let begins = |at: usize| {
-            let letters = page.letters[at..].iter().map(|it| it.character);
+            let letters = page.letters()[at..].iter().map(|it| it.character);
             letters.take(wanted.len()).eq(wanted.iter().copied())
         };
-        let from = page.letters.partition_point(|letter| letter.word < first);
-        let to = page.letters.partition_point(|letter| letter.word <= first);
+        let from = page.letters().partition_point(|letter| letter.word < first);
+        let to = page
+            .letters()
+            .partition_point(|letter| letter.word <= first);
         let start = (from..to).find(|at| begins(*at));
-        let inside = start.map_or(0, |at| page.letters[at].before);
+        let inside = start.map_or(0, |at| page.letters()[at].before);
         Some(page.offset_of(first)? + inside)
     }
 
@@ -255,14 +256,19 @@ fn touch([left, top, right, bottom]: &[f64; 4], bounds: &Rect) -> bool {
 }
 
 impl PageContent {
+    fn letters(&self) -> &[Letter] {
+        self.letters.get_or_init(|| letters(&self.words))
+    }
+
     /// The next letters at or behind `from` that are the wanted ones and stand for themselves.
     fn next(&self, wanted: &[char], from: usize) -> Option<Range<usize>> {
         let first = wanted.first()?;
-        let last = self.letters.len().checked_sub(wanted.len())?;
+        let letters = self.letters();
+        let last = letters.len().checked_sub(wanted.len())?;
         let is_it = |start: &usize| {
             let range = *start..*start + wanted.len();
-            self.letters[*start].character == *first
-                && self.letters[range.clone()]
+            letters[*start].character == *first
+                && letters[range.clone()]
                     .iter()
                     .map(|it| it.character)
                     .eq(wanted.iter().copied())
@@ -275,7 +281,7 @@ impl PageContent {
 
     /// Whether a word or number goes on from the letter before `at` to the letter there.
     fn goes_on(&self, at: usize) -> bool {
-        let letter = |at: Option<usize>| at.and_then(|at| self.letters.get(at));
+        let letter = |at: Option<usize>| at.and_then(|at| self.letters().get(at));
         let (Some(before), Some(after)) = (letter(at.checked_sub(1)), letter(Some(at))) else {
             return false;
         };
@@ -293,7 +299,7 @@ impl PageContent {
     }
 
     fn place(&self, page: u32, letters: &Range<usize>) -> Option<Place> {
-        let letters = self.letters.get(letters.clone())?;
+        let letters = self.letters().get(letters.clone())?;
         let (first, last) = (letters.first()?.word, letters.last()?.word);
         let words = self.words.get(first as usize..=last as usize)?;
         let bounds = Rect::around(words.iter().map(|word| &word.bounds))?;

@@ -161,7 +161,7 @@ impl Arc {
                 self.radius + DESCENT * self.size,
             ),
         };
-        let margin = 0.06 * self.size + 0.5;
+        let margin = if is_composed(&word.text) { 0.3 } else { 0.06 } * self.size + 0.5;
         let (from, to) = (word.from.min(word.to) + tilt, word.from.max(word.to) + tilt);
         let mut edges = [f64::MAX, f64::MAX, f64::MIN, f64::MIN];
         // Where a circle reaches furthest, or the arc ends.
@@ -185,12 +185,18 @@ impl Arc {
 /// What is stretched so that a word has its length. Letters are, but for those of scripts that
 /// compose them of several glyphs, which the renderer would stretch too far; there the gaps are.
 pub(crate) fn adjust(word: &str) -> &'static str {
-    let is_composed = |letter: char| matches!(letter, '\u{900}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}');
-    if word.chars().any(is_composed) {
+    if is_composed(word) {
         "spacing"
     } else {
         "spacingAndGlyphs"
     }
+}
+
+/// Whether a word is of a script that composes letters of several glyphs.
+fn is_composed(word: &str) -> bool {
+    word.chars().any(|letter| {
+        matches!(letter, '\u{900}'..='\u{dff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}')
+    })
 }
 
 /// How wide a word is in letters of size 1, as bold letters of common fonts are on average.
