@@ -103,6 +103,12 @@ pub trait DocumentStage: Send + Sync {
         String::new()
     }
 
+    /// What else the result for this document depends on, where only its slots tell: the model for
+    /// the language it is in. It is asked for before every recall, so that it must be quick.
+    async fn identity_for(&self, _document: &DocumentContext) -> Result<String, StageFailure> {
+        Ok(String::new())
+    }
+
     /// Whether the result depends on the document's seed and index. Results of stages that do not
     /// are shared between documents and runs.
     fn seeded(&self) -> bool {

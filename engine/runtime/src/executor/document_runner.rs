@@ -106,11 +106,9 @@ impl DocumentRunner {
     pub(super) async fn recall(&self, id: DocumentId) -> Option<DocumentOutcome> {
         let mut outcome = DocumentOutcome::new(id, self.artifacts.clone());
         for instance in &self.plan.stages {
-            let memo = self
-                .artifacts
-                .recall(self.key(instance, id, &outcome.slots))
-                .await
-                .ok()??;
+            let document = self.context(instance, id, &outcome.slots);
+            let key = self.key(instance, &document).await.ok()?;
+            let memo = self.artifacts.recall(key).await.ok()??;
             outcome.slots.fill(&memo.outputs);
             outcome.remarks.extend(memo.remarks);
         }
@@ -131,8 +129,8 @@ impl DocumentRunner {
             for (position, instance) in stages.iter().enumerate().take(end) {
                 if !started[position] && instance.after.iter().all(|&before| through[before]) {
                     started[position] = true;
-                    let slots = outcome.slots.only(&instance.reads);
-                    let result = self.run_stage(instance, id, slots, fresh);
+                    let document = self.context(instance, id, &outcome.slots);
+                    let result = self.run_stage(instance, document, fresh);
                     under_way.push(result.map(move |result| (position, result)));
                 }
             }
@@ -176,11 +174,10 @@ impl DocumentRunner {
     async fn run_stage(
         &self,
         instance: &StageInstance,
-        id: DocumentId,
-        slots: DocumentSlots,
+        document: DocumentContext,
         fresh: bool,
     ) -> Result<StageResult, StageFailure> {
-        let key = self.key(instance, id, &slots);
+        let key = self.key(instance, &document).await?;
         if !fresh && let Some(memo) = self.artifacts.recall(key).await? {
             return Ok(StageResult { memo, spent: None });
         }
@@ -188,13 +185,8 @@ impl DocumentRunner {
         if self.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        let context = DocumentContext {
-            id,
-            seed: self.seed.of_document(id.index()).derive(&instance.id),
-            slots,
-        };
         let began = Instant::now();
-        let outputs = self.run_with_retries(instance, &context).await?;
+        let outputs = self.run_with_retries(instance, &document).await?;
         let mut memo = Memo {
             outputs: Vec::with_capacity(outputs.0.len()),
             remarks: outputs.1,
@@ -213,14 +205,14 @@ impl DocumentRunner {
     async fn run_with_retries(
         &self,
         instance: &StageInstance,
-        context: &DocumentContext,
+        document: &DocumentContext,
     ) -> Result<Outputs, StageFailure> {
         let mut attempt = 1;
         loop {
-            match caught(instance.stage.run(context)).await {
+            match caught(instance.stage.run(document)).await {
                 Err(failure) if failure.reach == Reach::Attempt && attempt < ATTEMPTS => {
                     self.observer.progress(&Progress::Retry {
-                        document: context.id,
+                        document: document.id,
                         stage: instance.id.clone(),
                         problem: (*failure.problem).clone(),
                     });
@@ -235,13 +227,31 @@ impl DocumentRunner {
         }
     }
 
+    /// The document as the stage may see it.
+    fn context(
+        &self,
+        instance: &StageInstance,
+        id: DocumentId,
+        slots: &DocumentSlots,
+    ) -> DocumentContext {
+        DocumentContext {
+            id,
+            seed: self.seed.of_document(id.index()).derive(&instance.id),
+            slots: slots.only(&instance.reads),
+        }
+    }
+
     /// The key of a stage's result: everything it depends on.
-    fn key(&self, instance: &StageInstance, id: DocumentId, slots: &DocumentSlots) -> Digest {
-        let digests = slots.digests();
-        let mut parts = vec![instance.key.as_bytes().to_vec()];
+    async fn key(
+        &self,
+        instance: &StageInstance,
+        document: &DocumentContext,
+    ) -> Result<Digest, StageFailure> {
+        let identity = caught(instance.stage.identity_for(document)).await?;
+        let digests = document.slots.digests();
+        let mut parts = vec![instance.key.as_bytes().to_vec(), identity.into_bytes()];
         if instance.stage.seeded() {
-            let seed = self.seed.of_document(id.index()).derive(&instance.id);
-            parts.push(seed.0.to_le_bytes().to_vec());
+            parts.push(document.seed.0.to_le_bytes().to_vec());
         }
         for slot in &instance.reads {
             parts.push(slot.name().as_bytes().to_vec());
@@ -251,7 +261,7 @@ impl DocumentRunner {
                     .map_or_else(Vec::new, |digest| digest.as_bytes().to_vec()),
             );
         }
-        Digest::of_parts(parts.iter().map(Vec::as_slice))
+        Ok(Digest::of_parts(parts.iter().map(Vec::as_slice)))
     }
 }
 
