@@ -106,6 +106,13 @@ impl Plugin {
         }
     }
 
+    /// The files that change when it is built anew.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let names = [manifest::FILE, offers::FILE, COMPONENT];
+        names.map(|name| self.folder.join(name)).to_vec()
+    }
+
     /// The component's bytes.
     pub(crate) fn component(&self) -> Result<Vec<u8>, PluginError> {
         let file = self.folder.join(COMPONENT);

@@ -161,7 +161,13 @@ pub(crate) async fn build(
     let format = instance.docgenie_plugin_ground_truth();
     let lent = lend(store, document)?;
     let built = format
-        .call_build(&mut *store, offer, &params.to_owned(), &draft.to_owned(), lent)
+        .call_build(
+            &mut *store,
+            offer,
+            &params.to_owned(),
+            &draft.to_owned(),
+            lent,
+        )
         .await?;
     match built {
         Ok(text) => Ok(Ok(bounded(text)?)),
@@ -182,7 +188,13 @@ pub(crate) async fn verify(
     let format = instance.docgenie_plugin_ground_truth();
     let lent = lend(store, document)?;
     let problems = format
-        .call_verify(&mut *store, offer, &params.to_owned(), &text.to_owned(), lent)
+        .call_verify(
+            &mut *store,
+            offer,
+            &params.to_owned(),
+            &text.to_owned(),
+            lent,
+        )
         .await?;
     if problems.len() > PROBLEMS_LIMIT {
         return Err(wasmtime::Error::new(Exceeded::Count {
