@@ -93,7 +93,7 @@ const SMALLEST_LETTERS: f64 = 6.5;
 impl Element for Seal {
     type Params = Params;
     const OFFER: Offer = Offer {
-        traits: r#"{"label": "seal", "places": ["stamp"], "blend": "multiply"}"#,
+        traits: r#"{"label": "seal", "places": ["stamp"], "blend": "multiply", "random": true}"#,
         ..Offer::new(
             "seal",
             "Company seal",

@@ -13,12 +13,15 @@ use serde_json::json;
 struct Params {
     /// Colour of the ink, as CSS writes it.
     colour: String,
+    /// What it says where the place itself says nothing.
+    text: String,
 }
 
 impl Default for Params {
     fn default() -> Self {
         Self {
             colour: "#1f3f8f".to_owned(),
+            text: "{{ title }}".to_owned(),
         }
     }
 }
@@ -28,9 +31,10 @@ struct Seal;
 impl Element for Seal {
     type Params = Params;
     const OFFER: Offer = Offer {
-        // `label` is what its place is called in the ground truth, `places` are the kinds of
-        // `data-visual-element` that it fills, and multiplying is what ink does to paper.
-        traits: r#"{"label": "seal", "places": ["stamp"], "blend": "multiply"}"#,
+        // `label` is what it is called in the ground truth, `places` are the kinds of
+        // `data-visual-element` that it fills, multiplying is what ink does to paper, and `random`
+        // says that another seed gives another picture.
+        traits: r#"{"label": "seal", "places": ["stamp"], "blend": "multiply", "random": true}"#,
         ..Offer::new(
             "{{ id }}",
             "{{ title }}",
@@ -39,7 +43,10 @@ impl Element for Seal {
     };
 
     fn render(request: &Request<Params>) -> Result<Drawn> {
-        let content = request.content.trim();
+        let content = match request.content.trim() {
+            "" => request.params.text.trim(),
+            content => content,
+        };
         if content.is_empty() {
             return Err(Failure::unsuitable("there is nothing to write on the seal"));
         }
@@ -103,7 +110,7 @@ mod tests {
     use super::*;
 
     fn draw(content: &str, seed: u32) -> Result<Drawn> {
-        testing::render::<Seal>(&json!({ "colour": "red" }), content, [300, 200], seed)
+        testing::render::<Seal>(&json!({ "text": "NOBODY" }), content, [300, 200], seed)
     }
 
     #[test]
@@ -117,6 +124,6 @@ mod tests {
         let drawn = draw("R&D", 1).unwrap();
         assert_eq!(drawn.words[0].text, "R&D");
         assert!(matches!(drawn.picture, Picture::Svg(svg) if svg.contains("R&amp;D")));
-        assert!(draw(" ", 1).is_err());
+        assert_eq!(draw(" ", 1).unwrap().words[0].text, "NOBODY");
     }
 }
