@@ -1,5 +1,7 @@
-//! Contact with what is not trusted, which today is children: [`child`] starts programs and sees to
-//! it that none outlives the engine. [`restart`] starts the engine itself once more.
+//! Contact with what is not trusted: [`archive`] reads ZIP archives from elsewhere within limits,
+//! [`child`] starts programs and sees to it that none outlives the engine. [`restart`] starts the
+//! engine itself once more.
 
+pub mod archive;
 pub mod child;
 pub mod restart;
