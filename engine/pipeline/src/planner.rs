@@ -1,6 +1,7 @@
 //! From a pipeline and the values of its parameters to a plan.
 
 mod flow;
+mod plugins;
 mod values;
 
 use std::{collections::BTreeSet, sync::Arc};
@@ -16,7 +17,7 @@ use crate::{
     options::{self, Fault, ILL_TYPED_OPTION},
     order,
     pipeline::{Pipeline, Stage},
-    plan::{Plan, PlannedStage},
+    plan::{Plan, PlannedStage, PluginUse},
 };
 
 /// A condition whose value is not a boolean.
@@ -71,6 +72,7 @@ impl Pipeline {
             params: values.into_known(),
             pipeline: self.digest,
             stages: planned_stages(self, &stages, &order, slots),
+            plugins: stages.into_iter().flat_map(|it| it.plugins).collect(),
         };
         (Some(plan), report.finish())
     }
@@ -82,6 +84,7 @@ struct Resolved<'a> {
     is_active: bool,
     options: Map<String, Value>,
     slots: SlotUse,
+    plugins: Vec<PluginUse>,
     /// Whether faults hide what it writes.
     is_obscure: bool,
 }
@@ -102,6 +105,7 @@ impl<'a> Resolver<'a, '_> {
             is_active,
             options: Map::new(),
             slots: SlotUse::default(),
+            plugins: Vec::new(),
             is_obscure: true,
         };
         if let Some(spec) = &stage.spec {
@@ -114,6 +118,7 @@ impl<'a> Resolver<'a, '_> {
                 self.report_fault(fault, stage);
             }
         }
+        resolved.plugins = plugins::named(stage, with.as_ref(), &resolved.options);
         resolved
     }
 

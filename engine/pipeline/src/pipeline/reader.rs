@@ -305,7 +305,7 @@ impl Reader<'_> {
                      plugin folder, and among those that come with the engine",
                 )
                 .hint(found_near.unwrap_or_else(|| {
-                    format!("put `{id}` into `plugins/`, or remove this stage")
+                    "`docgenie-engine plugin install` installs one; or remove this stage".to_owned()
                 }));
         } else {
             self.report
