@@ -141,7 +141,11 @@ impl Archive {
         Self::of(bytes, limits)
     }
 
-    fn of(bytes: Vec<u8>, limits: Limits) -> Result<Self, ArchiveError> {
+    /// As [`Self::read`], of bytes.
+    ///
+    /// # Errors
+    /// When they are not of the one form or go over a limit.
+    pub fn of(bytes: Vec<u8>, limits: Limits) -> Result<Self, ArchiveError> {
         let length = bytes.len() as u64;
         check_bytes(length, limits.bytes)?;
         let (directory, headers) = directory(&bytes, limits.entries)?;

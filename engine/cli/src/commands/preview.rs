@@ -7,6 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use docgenie_plugin_host::Lock;
 use docgenie_runtime::{executor::RunOutcome, stage::StageConfig};
 use docgenie_stages::author::AuthorConfig;
 
@@ -32,7 +33,8 @@ pub(super) fn preview(arguments: &PreviewArguments, home: &Path) -> Result<Statu
     let file = find::pipeline(&pipeline.pipeline, home)?.file;
     report::talk("watching; Ctrl-C ends it");
     loop {
-        let places = file.iter().cloned().chain(templates(pipeline, home));
+        let own = file.iter().flat_map(|it| [it.clone(), Lock::file_of(it)]);
+        let places = own.chain(templates(pipeline, home));
         let places: Vec<_> = places.collect();
         let seen = times(&places);
         // A fault ends the attempt, not the watch.
