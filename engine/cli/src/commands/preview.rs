@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use docgenie_plugin_host::Plugin;
+use docgenie_plugin_host::{Lock, Plugin};
 use docgenie_runtime::{executor::RunOutcome, stage::StageConfig};
 use docgenie_stages::author::AuthorConfig;
 use serde_json::Value;
@@ -34,7 +34,8 @@ pub(super) fn preview(arguments: &PreviewArguments, home: &Path) -> Result<Statu
     let file = find::pipeline(&pipeline.pipeline, home)?.file;
     report::talk("watching; Ctrl-C ends it");
     loop {
-        let places = file.iter().cloned().chain(parts(pipeline, home));
+        let own = file.iter().flat_map(|it| [it.clone(), Lock::file_of(it)]);
+        let places = own.chain(parts(pipeline, home));
         let places: Vec<_> = places.collect();
         let seen = times(&places);
         // A fault ends the attempt, not the watch.
