@@ -10,6 +10,7 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{Level, debug, info, trace, warn};
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
+use wasmtime_wasi::WasiCtx;
 
 use crate::{
     assets::Assets,
@@ -36,6 +37,9 @@ pub(crate) struct Call {
     pub(crate) sink: Option<Sink>,
     pub(crate) log: Log,
     pub(crate) random: ChaCha8Rng,
+    pub(crate) seed: Seed,
+    /// Made when it is first asked for.
+    pub(crate) wasi: Option<WasiCtx>,
     /// Page images handed over, to the plugin or past it to a file.
     pub(crate) images: u32,
     /// Why the system did not take a file, where it did not.
@@ -67,6 +71,8 @@ impl Call {
                 ..Log::default()
             },
             random: ChaCha8Rng::seed_from_u64(0),
+            seed: Seed(0),
+            wasi: None,
             images: 0,
             unwritable: None,
             began: Instant::now(),
@@ -91,6 +97,8 @@ impl Call {
     /// Before each call of an export.
     pub(crate) fn begin(&mut self, seed: Seed) {
         self.random = ChaCha8Rng::seed_from_u64(seed.0);
+        self.seed = seed;
+        self.wasi = None;
         self.began = Instant::now();
         self.host_calls = 0;
         self.log.bytes = 0;

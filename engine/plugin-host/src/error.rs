@@ -89,7 +89,7 @@ pub enum PluginError {
         /// The imports.
         imports: Vec<String>,
         /// What its author or its user can do.
-        hint: &'static str,
+        hint: String,
     },
     /// A call of it failed.
     #[error("{} failed: {}", .0.call, .0.reason)]
@@ -238,7 +238,7 @@ impl PluginError {
                 "`docgenie-engine plugin list` names those there are".to_owned()
             }
             Self::Build { .. } => "`docs/plugins` says how plugins are built".to_owned(),
-            Self::Refused { hint, .. } => (*hint).to_owned(),
+            Self::Refused { hint, .. } => hint.clone(),
             Self::Call(failed) if failed.log.is_empty() => {
                 "it has written nothing into its log".to_owned()
             }

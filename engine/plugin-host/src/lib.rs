@@ -27,6 +27,7 @@ mod plugins;
 mod sandbox;
 mod sink;
 mod v0_1;
+mod wasi;
 
 pub use error::PluginError;
 pub use library::{Library, Plugin};

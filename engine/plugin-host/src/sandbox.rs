@@ -1,6 +1,11 @@
 //! Where plugins compute: one engine, compiled components, limits.
 
-use std::{path::Path, sync::Arc, thread, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
 use docgenie_document::Digest;
 use wasmtime::{
@@ -14,9 +19,9 @@ use crate::{
     call::Call,
     error::{Called, FailedCall, PluginError, Reason},
     library::Plugin,
-    manifest::Manifest,
+    manifest::{Manifest, Wasi},
     offers::{Kind, Offers},
-    v0_1,
+    v0_1, wasi,
 };
 
 /// How often a call that computes looks at the time.
@@ -34,6 +39,8 @@ pub struct Sandbox {
 }
 
 struct Inner {
+    home: PathBuf,
+    granted: Vec<String>,
     engine: Engine,
     linker: Linker<Call>,
     cache: CompileCache,
@@ -49,19 +56,23 @@ pub(crate) struct Loaded {
 }
 
 impl Sandbox {
-    /// A sandbox that keeps compiled components below this folder.
+    /// A sandbox that keeps compiled components, and tools that build them, below this folder.
+    /// The plugins that are named are granted the empty system interface, if they ask for it.
     ///
     /// # Errors
     /// When the engine for WASM cannot be set up here.
-    pub fn new(home: &Path) -> Result<Self, PluginError> {
+    pub fn new(home: &Path, granted: &[String]) -> Result<Self, PluginError> {
         let failed = |error: wasmtime::Error| PluginError::Sandbox(format!("{error:#}"));
         let engine = pooled()
             .or_else(|_| Engine::new(&config()))
             .map_err(failed)?;
-        let linker = v0_1::linker(&engine).map_err(failed)?;
+        let mut linker = v0_1::linker(&engine).map_err(failed)?;
+        wasi::link(&mut linker).map_err(failed)?;
         tick(&engine).map_err(|error| PluginError::Sandbox(error.to_string()))?;
         let cache = CompileCache::new(home.join("plugins-compiled"));
         let inner = Inner {
+            home: home.to_owned(),
+            granted: granted.to_vec(),
             engine,
             linker,
             cache,
@@ -69,6 +80,11 @@ impl Sandbox {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// The folder for what is kept between runs.
+    pub(crate) fn home(&self) -> &Path {
+        &self.inner.home
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -108,7 +124,7 @@ impl Sandbox {
         let component = self.inner.cache.component(engine, bytes, digest);
         let component = component.map_err(|error| bad(format!("{error:#}")))?;
         let ty = component.component_type();
-        check_imports(manifest, ty.imports(engine).map(|(name, _)| name))?;
+        self.check_imports(manifest, ty.imports(engine).map(|(name, _)| name))?;
         let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
         let kind = kind_of(&exports).map_err(bad)?;
         Ok(Loaded {
@@ -159,36 +175,51 @@ impl Sandbox {
             offers,
         })
     }
-}
 
-/// Names every import that is not granted, before wasmtime would stumble over the first.
-fn check_imports<'a>(
-    manifest: &Manifest,
-    imports: impl Iterator<Item = &'a str>,
-) -> Result<(), PluginError> {
-    let granted = |import: &&str| {
-        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-        interface.starts_with("docgenie:plugin/") && served(version)
-    };
-    let refused: Vec<String> = imports
-        .filter(|it| !granted(it))
-        .map(str::to_owned)
-        .collect();
-    if refused.is_empty() {
-        return Ok(());
+    /// Names every import that is not granted, before wasmtime would stumble over the first.
+    fn check_imports<'a>(
+        &self,
+        manifest: &Manifest,
+        imports: impl Iterator<Item = &'a str>,
+    ) -> Result<(), PluginError> {
+        let id = &manifest.plugin.id;
+        let asked = manifest.wants.wasi == Wasi::Stub;
+        let system = asked && self.inner.granted.contains(id);
+        let granted = |import: &&str| {
+            let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+            interface.starts_with("docgenie:plugin/") && served(version)
+                || system && wasi::has(interface, version)
+        };
+        let refused: Vec<String> = imports
+            .filter(|it| !granted(it))
+            .map(str::to_owned)
+            .collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let hint = if refused.iter().any(|it| it.starts_with("docgenie:")) {
+            "this engine serves docgenie:plugin 0.1: update the engine, or build the plugin for it"
+                .to_owned()
+        } else if system || !refused.iter().all(|it| it.starts_with("wasi:")) {
+            "plugins may import docgenie:plugin, and the empty system interface where it is granted"
+                .to_owned()
+        } else if asked {
+            format!(
+                "it asks for the system interface, of which there is an empty one: to grant it, set `{}={id}` in \
+                 the environment",
+                wasi::GRANT
+            )
+        } else {
+            "plugins have no system interface: `docgenie-engine plugin build` builds without one; its author may \
+             also ask for an empty one with `wasi = \"stub\"` under [wants]"
+                .to_owned()
+        };
+        Err(PluginError::Refused {
+            plugin: id.clone(),
+            imports: refused,
+            hint,
+        })
     }
-    let hint = if refused.iter().any(|it| it.starts_with("docgenie:")) {
-        "this engine serves docgenie:plugin 0.1: update the engine, or build the plugin for it"
-    } else if refused.iter().all(|it| it.starts_with("wasi:")) {
-        "plugins have no system interface: build it without one, for wasm32-unknown-unknown"
-    } else {
-        "plugins may import docgenie:plugin only"
-    };
-    Err(PluginError::Refused {
-        plugin: manifest.plugin.id.clone(),
-        imports: refused,
-        hint,
-    })
 }
 
 /// Whether this engine serves a version of the interface.
@@ -243,14 +274,14 @@ fn config() -> Config {
 fn pooled() -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(4 * INSTANCES)
+        .total_core_instances(16 * INSTANCES)
         .total_memories(2 * INSTANCES)
         .total_tables(4 * INSTANCES)
         .total_stacks(INSTANCES)
         .max_memory_size(RESERVED)
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(8 << 10)
-        .max_core_instances_per_component(32)
+        .max_core_instances_per_component(64)
         .max_memories_per_component(8)
         .max_tables_per_component(32);
     let mut config = config();
