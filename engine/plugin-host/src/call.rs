@@ -10,9 +10,11 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use tracing::{Level, debug, info, trace, warn};
 use wasmtime::{Store, UpdateDeadline, component::ResourceTable};
+use wasmtime_wasi::WasiCtx;
 
 use crate::{
     assets::Assets,
+    error::Reason,
     limits::{Exceeded, Growth, Limits},
     manifest::Manifest,
     sandbox::TICK,
@@ -38,10 +40,12 @@ pub(crate) struct Call {
     pub(crate) random: ChaCha8Rng,
     /// What the randomness of this call comes from.
     pub(crate) seed: Seed,
+    /// Made when it is first asked for.
+    pub(crate) wasi: Option<WasiCtx>,
     /// Page images handed over, to the plugin or past it to a file.
     pub(crate) images: u32,
-    /// Why the system did not take a file, where it did not.
-    pub(crate) unwritable: Option<String>,
+    /// Why a file was not taken for another reason than its path.
+    pub(crate) refusal: Option<Reason>,
     began: Instant,
     limit: Duration,
     host_calls: u32,
@@ -70,8 +74,9 @@ impl Call {
             },
             random: ChaCha8Rng::seed_from_u64(0),
             seed: Seed(0),
+            wasi: None,
             images: 0,
-            unwritable: None,
+            refusal: None,
             began: Instant::now(),
             limit: limits.call,
             host_calls: 0,
@@ -95,6 +100,7 @@ impl Call {
     pub(crate) fn begin(&mut self, seed: Seed) {
         self.random = ChaCha8Rng::seed_from_u64(seed.0);
         self.seed = seed;
+        self.wasi = None;
         self.began = Instant::now();
         self.host_calls = 0;
         self.log.bytes = 0;

@@ -93,7 +93,7 @@ pub enum PluginError {
         /// The imports.
         imports: Vec<String>,
         /// What its author or its user can do.
-        hint: &'static str,
+        hint: String,
     },
     /// A call of it failed.
     #[error("{} failed: {}", .0.call, .0.reason)]
@@ -219,7 +219,7 @@ impl Reason {
                 Self::Trap("it reached outside its memory, as endless recursion does".to_owned())
             }
             Some(trap) => Self::Trap(format!("it trapped: {trap}")),
-            None => Self::Trap(plain(&format!("{trap:#}"))),
+            None => Self::Trap(plain(&trap.root_cause().to_string())),
         }
     }
 }
@@ -276,7 +276,7 @@ impl PluginError {
                 "`docgenie-engine plugin list` names those there are".to_owned()
             }
             Self::Build { .. } => "`docs/plugins` says how plugins are built".to_owned(),
-            Self::Refused { hint, .. } => (*hint).to_owned(),
+            Self::Refused { hint, .. } => hint.clone(),
             Self::Call(failed) => failed.hint(),
             Self::NoCases { .. } => {
                 "`docs/plugins/README.md` says what a case looks like".to_owned()

@@ -35,6 +35,7 @@ mod sink;
 mod testing;
 mod truth;
 mod v0_1;
+mod wasi;
 
 pub use bundle::{Bundle, BundleError, Installed, sha256};
 pub use error::PluginError;

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::offers::Kind;
+
 /// The name of the file.
 pub(crate) const FILE: &str = "docgenie-plugin.toml";
 
@@ -73,6 +75,9 @@ pub enum Wasi {
 pub struct Build {
     /// The language it is written in.
     pub language: Language,
+    /// What it does; a plugin in Rust says so itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<Kind>,
 }
 
 /// A language that plugins are written in.

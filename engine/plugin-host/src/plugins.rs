@@ -21,6 +21,7 @@ use crate::{
     offers::{Kind, Offer},
     sandbox::Sandbox,
     truth::{self, PluginTruth},
+    wasi,
 };
 
 /// The plugins of an engine and the sandbox they run in, which is set up when the first is used.
@@ -120,7 +121,9 @@ impl Plugins {
         if let Some(sandbox) = self.sandbox.get() {
             return Ok(sandbox);
         }
-        let sandbox = Sandbox::new(&self.home)?;
+        let granted = std::env::var(wasi::GRANT).unwrap_or_default();
+        let granted: Vec<String> = granted.split(',').map(|id| id.trim().to_owned()).collect();
+        let sandbox = Sandbox::new(&self.home, &granted)?;
         Ok(self.sandbox.get_or_init(|| sandbox))
     }
 }

@@ -19,10 +19,10 @@ use crate::{
     call::Call,
     error::{Called, FailedCall, PluginError, Reason},
     library::Plugin,
-    manifest::Manifest,
+    manifest::{Manifest, Wasi},
     offered,
     offers::{Kind, Offers},
-    v0_1,
+    v0_1, wasi,
 };
 
 /// How often a call that computes looks at the time.
@@ -40,6 +40,8 @@ pub struct Sandbox {
 }
 
 struct Inner {
+    home: PathBuf,
+    granted: Vec<String>,
     engine: Engine,
     linker: Linker<Call>,
     cache: CompileCache,
@@ -57,19 +59,23 @@ pub(crate) struct Loaded {
 }
 
 impl Sandbox {
-    /// A sandbox that keeps compiled components below this folder.
+    /// A sandbox that keeps compiled components, and tools that build them, below this folder.
+    /// The plugins that are named are granted the empty system interface, if they ask for it.
     ///
     /// # Errors
     /// When the engine for WASM cannot be set up here.
-    pub fn new(home: &Path) -> Result<Self, PluginError> {
+    pub fn new(home: &Path, granted: &[String]) -> Result<Self, PluginError> {
         let failed = |error: wasmtime::Error| PluginError::Sandbox(format!("{error:#}"));
         let engine = pooled()
             .or_else(|_| Engine::new(&config()))
             .map_err(failed)?;
-        let linker = v0_1::linker(&engine).map_err(failed)?;
+        let mut linker = v0_1::linker(&engine).map_err(failed)?;
+        wasi::link(&mut linker).map_err(failed)?;
         tick(&engine).map_err(|error| PluginError::Sandbox(error.to_string()))?;
         let cache = CompileCache::new(home.join("plugins-compiled"));
         let inner = Inner {
+            home: home.to_owned(),
+            granted: granted.to_vec(),
             engine,
             linker,
             cache,
@@ -78,6 +84,11 @@ impl Sandbox {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// The folder for what is kept between runs.
+    pub(crate) fn home(&self) -> &Path {
+        &self.inner.home
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -119,7 +130,7 @@ impl Sandbox {
         let component = component.map_err(|error| bad(format!("{error:#}")))?;
         let ty = component.component_type();
         let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
-        check_imports(manifest, imports.iter().copied())?;
+        self.check_imports(manifest, imports.iter().copied())?;
         let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
         let kind = kind_of(&exports).map_err(bad)?;
         check_kind_imports(manifest, kind, &imports)?;
@@ -169,36 +180,51 @@ impl Sandbox {
             offers,
         })
     }
-}
 
-/// Names every import that is not granted, before wasmtime would stumble over the first.
-fn check_imports<'a>(
-    manifest: &Manifest,
-    imports: impl Iterator<Item = &'a str>,
-) -> Result<(), PluginError> {
-    let granted = |import: &&str| {
-        let (interface, version) = import.split_once('@').unwrap_or((import, ""));
-        interface.starts_with("docgenie:plugin/") && served(version)
-    };
-    let refused: Vec<String> = imports
-        .filter(|it| !granted(it))
-        .map(str::to_owned)
-        .collect();
-    if refused.is_empty() {
-        return Ok(());
+    /// Names every import that is not granted, before wasmtime would stumble over the first.
+    fn check_imports<'a>(
+        &self,
+        manifest: &Manifest,
+        imports: impl Iterator<Item = &'a str>,
+    ) -> Result<(), PluginError> {
+        let id = &manifest.plugin.id;
+        let asked = manifest.wants.wasi == Wasi::Stub;
+        let system = asked && self.inner.granted.contains(id);
+        let granted = |import: &&str| {
+            let (interface, version) = import.split_once('@').unwrap_or((import, ""));
+            interface.starts_with("docgenie:plugin/") && served(version)
+                || system && wasi::has(interface, version)
+        };
+        let refused: Vec<String> = imports
+            .filter(|it| !granted(it))
+            .map(str::to_owned)
+            .collect();
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let hint = if refused.iter().any(|it| it.starts_with("docgenie:")) {
+            "this engine serves docgenie:plugin 0.1: update the engine, or build the plugin for it"
+                .to_owned()
+        } else if system || !refused.iter().all(|it| it.starts_with("wasi:")) {
+            "plugins may import docgenie:plugin, and the empty system interface where it is granted"
+                .to_owned()
+        } else if asked {
+            format!(
+                "it asks for the system interface, of which there is an empty one: to grant it, set `{}={id}` in \
+                 the environment",
+                wasi::GRANT
+            )
+        } else {
+            "plugins have no system interface: `docgenie-engine plugin build` builds without one; its author may \
+             also ask for an empty one with `wasi = \"stub\"` under [wants]"
+                .to_owned()
+        };
+        Err(PluginError::Refused {
+            plugin: id.clone(),
+            imports: refused,
+            hint,
+        })
     }
-    let hint = if refused.iter().any(|it| it.starts_with("docgenie:")) {
-        "this engine serves docgenie:plugin 0.1: update the engine, or build the plugin for it"
-    } else if refused.iter().all(|it| it.starts_with("wasi:")) {
-        "plugins have no system interface: build it without one, for wasm32-unknown-unknown"
-    } else {
-        "plugins may import docgenie:plugin only"
-    };
-    Err(PluginError::Refused {
-        plugin: manifest.plugin.id.clone(),
-        imports: refused,
-        hint,
-    })
 }
 
 /// A kind of plugin is given its share of the interface only.
@@ -209,8 +235,11 @@ fn check_kind_imports(
 ) -> Result<(), PluginError> {
     let granted = |import: &&&str| {
         let name = import.split('@').next().unwrap_or_default();
-        let name = name.strip_prefix("docgenie:plugin/").unwrap_or(name);
-        kind.imports().contains(&name)
+        match name.strip_prefix("docgenie:plugin/") {
+            Some(name) => kind.imports().contains(&name),
+            // The system interface, which was granted.
+            None => true,
+        }
     };
     let refused = imports.iter().filter(|import| !granted(import));
     let refused: Vec<String> = refused.map(|import| (*import).to_owned()).collect();
@@ -220,7 +249,8 @@ fn check_kind_imports(
     Err(PluginError::Refused {
         plugin: manifest.plugin.id.clone(),
         imports: refused,
-        hint: "each kind of plugin has its own imports: `wit/v0.1/plugin.wit` names them by world",
+        hint: "each kind of plugin has its own imports: `wit/v0.1/plugin.wit` names them by world"
+            .to_owned(),
     })
 }
 
@@ -276,14 +306,14 @@ fn config() -> Config {
 fn pooled() -> wasmtime::Result<Engine> {
     let mut pool = PoolingAllocationConfig::new();
     pool.total_component_instances(INSTANCES)
-        .total_core_instances(4 * INSTANCES)
+        .total_core_instances(16 * INSTANCES)
         .total_memories(2 * INSTANCES)
         .total_tables(4 * INSTANCES)
         .total_stacks(INSTANCES)
         .max_memory_size(RESERVED)
         .linear_memory_keep_resident(256 << 10)
         .table_keep_resident(8 << 10)
-        .max_core_instances_per_component(32)
+        .max_core_instances_per_component(64)
         .max_memories_per_component(8)
         .max_tables_per_component(32);
     let mut config = config();

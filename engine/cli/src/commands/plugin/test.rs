@@ -23,7 +23,10 @@ pub(super) fn test(
     let out = out.unwrap_or_else(|| folder.join(OUT));
     let reports = runner::runtime()?.block_on(plugin.test(sandbox, &out, bless));
     let reports = reports.map_err(super::stopped)?;
-    let failed = reports.iter().filter(|report| !report.faults.is_empty()).count();
+    let failed = reports
+        .iter()
+        .filter(|report| !report.faults.is_empty())
+        .count();
     reports.iter().for_each(tell);
     report::talk(&format!(
         "{} of {} cases passed",
@@ -38,7 +41,11 @@ pub(super) fn test(
 }
 
 fn tell(case: &CaseReport) {
-    let verdict = if case.faults.is_empty() { "ok" } else { "FAILED" };
+    let verdict = if case.faults.is_empty() {
+        "ok"
+    } else {
+        "FAILED"
+    };
     let spent = case.spent.as_secs_f64() * 1000.0;
     report::talk(&format!("{verdict:8}{:32}{spent:8.1} ms", case.name));
     for fault in &case.faults {
