@@ -60,7 +60,8 @@ fn versions_stand_in_the_workspace_only() {
     let mut faults = Vec::new();
     for (path, text) in files("Cargo.toml") {
         let manifest: toml::Table = text.parse().unwrap();
-        if manifest.contains_key("workspace") {
+        // A plugin that is made of a template has no workspace to inherit from.
+        if manifest.contains_key("workspace") || path.contains("/templates/") {
             continue;
         }
         for section in ["dependencies", "dev-dependencies", "build-dependencies"] {
@@ -82,6 +83,42 @@ fn versions_stand_in_the_workspace_only() {
         }
     }
     none(&faults);
+}
+
+/// A plugin made by `plugin new` carries the SDK, which is then far from the workspace and `wit/`.
+#[test]
+fn the_sdk_can_be_carried_away() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    assert_eq!(
+        read("plugins/sdk/wit/plugin.wit"),
+        read("wit/v0.1/plugin.wit")
+    );
+
+    let table = |path: &str| read(path).parse::<toml::Table>().unwrap();
+    let workspace = table("plugins/Cargo.toml");
+    let workspace = &workspace["workspace"];
+    let mut inherited = table("plugins/sdk/Cargo.toml");
+    inherited.remove("lints");
+    for section in ["package", "dependencies"] {
+        for (name, value) in inherited[section].as_table_mut().unwrap() {
+            if value.get("workspace").is_some() {
+                *value = workspace[section][name].clone();
+            }
+        }
+    }
+    assert_eq!(table("plugins/sdk/templates/vendor/Cargo.toml"), inherited);
+}
+
+#[test]
+fn documents_are_classified_by_the_types_there_are() {
+    let types = fs::read_dir(root().join("engine/stages/templates/types")).unwrap();
+    let types = types.map(|it| it.unwrap().file_name().into_string().unwrap());
+    let types: BTreeSet<_> = types.collect();
+    let classes = fs::read_to_string(root().join("plugins/classification/src/types.txt")).unwrap();
+    assert_eq!(
+        classes.lines().map(str::to_owned).collect::<BTreeSet<_>>(),
+        types
+    );
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::{
 use docgenie_document::Code;
 use docgenie_pipeline::{Catalogue, Diagnostic, Pipeline, Plan};
 use docgenie_plugin_host::Plugins;
-use docgenie_runtime::{registry::Registry, stage::StageKind};
+use docgenie_runtime::{extension::ElementOffer, registry::Registry, stage::StageKind};
 use docgenie_stages as stages;
 
 use serde_json::{Map, Value};
@@ -27,7 +27,11 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// All stages there are: those of the engine and those that plugins offer.
 pub(crate) fn registry(home: &Path) -> Registry {
-    native().into_iter().chain(plugins(home).stages()).collect()
+    let plugins = plugins(home);
+    native(&plugins.elements())
+        .into_iter()
+        .chain(plugins.stages())
+        .collect()
 }
 
 /// The plugins of the working folder, of the user and of the shipped set.
@@ -46,9 +50,9 @@ pub(crate) fn plugins(home: &Path) -> Arc<Plugins> {
     Plugins::open(&places, home)
 }
 
-/// The stages of the engine itself.
-pub(crate) fn native() -> Vec<StageKind> {
-    vec![
+/// The stages of the engine itself, which can place these elements.
+pub(crate) fn native(elements: &[ElementOffer]) -> Vec<StageKind> {
+    let mut kinds = vec![
         StageKind::of::<stages::input::InputConfig>(),
         StageKind::of::<stages::author::AuthorConfig>(),
         StageKind::of::<stages::render::RenderConfig>(),
@@ -59,7 +63,9 @@ pub(crate) fn native() -> Vec<StageKind> {
         StageKind::of::<stages::overlay::OverlayConfig>(),
         StageKind::of::<stages::analyse::AnalyseConfig>(),
         StageKind::of::<stages::package::PackageConfig>(),
-    ]
+    ];
+    kinds.extend(stages::place::kinds(elements));
+    kinds
 }
 
 /// The folder for state, which is made by whoever keeps state: as given, else in the XDG data

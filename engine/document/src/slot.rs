@@ -45,9 +45,13 @@ slots! {
     Layout => "layout",
     /// Ground truth for every task.
     GroundTruth => "ground-truth",
+    /// What the writer annotated for other forms of ground truth.
+    Drafts => "drafts",
+    /// The final ground truth in those forms.
+    Annotations => "annotations",
     /// Places for handwriting.
     Handwriting => "handwriting",
-    /// Places for visual elements.
+    /// Places for visual elements, and what stands there.
     VisualElements => "visual-elements",
     /// Pages as PNG.
     PageImages => "page-images",
@@ -160,6 +164,8 @@ structured! {
     text::Segments => Segments,
     truth::Layout => Layout,
     truth::GroundTruth => GroundTruth,
+    truth::Drafts => Drafts,
+    truth::Annotations => Annotations,
     truth::Handwriting => Handwriting,
     truth::VisualElements => VisualElements,
     PageImages => PageImages,

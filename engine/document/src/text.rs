@@ -88,3 +88,34 @@ pub struct Segments {
     /// The blocks.
     pub blocks: Vec<Segment>,
 }
+
+impl Segments {
+    /// The lines and blocks that words say they stand in.
+    #[must_use]
+    pub fn of(words: &Words) -> Self {
+        let mut segments = Self::default();
+        for (position, word) in (0..).zip(&words.words) {
+            extend(&mut segments.lines, position, word, Some(word.line));
+            extend(&mut segments.blocks, position, word, None);
+        }
+        segments
+    }
+}
+
+/// Adds a word to the last segment where it belongs there, else to a new one.
+fn extend(segments: &mut Vec<Segment>, position: u32, word: &Word, line: Option<u32>) {
+    let place = (word.page, word.block, line);
+    match segments.last_mut() {
+        Some(last) if (last.page, last.block, last.line) == place => {
+            last.rect = last.rect.union(&word.rect);
+            last.words.push(position);
+        }
+        _ => segments.push(Segment {
+            page: word.page,
+            block: word.block,
+            line,
+            rect: word.rect,
+            words: vec![position],
+        }),
+    }
+}

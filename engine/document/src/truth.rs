@@ -5,7 +5,7 @@
 //! the words that carry it and the box around its own part of them, page by page.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::geometry::Rect;
 
@@ -160,13 +160,104 @@ pub struct VisualPlace {
     pub page: u32,
     /// The room for it, in points.
     pub rect: Rect,
+    /// What stands there, once something has been placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub placed: Option<PlacedElement>,
 }
 
-/// The places where visual elements may go, in document order.
+/// The places where visual elements may go, in document order, and then those that were added.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VisualElements {
     /// The places.
     pub places: Vec<VisualPlace>,
+}
+
+/// A picture on a page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlacedElement {
+    /// Who drew it, such as `plugin:seal`.
+    pub element: String,
+    /// What it is, such as `seal`.
+    pub label: String,
+    /// The picture's own edges, in points.
+    pub rect: Rect,
+    /// What it shows, by its own word.
+    pub shows: Value,
+    /// Positions in [`crate::text::Words::words`] of the words that can be read in it.
+    pub words: Vec<u32>,
+    /// Its labelled parts.
+    pub parts: Vec<PlacedPart>,
+}
+
+/// A labelled part of a placed element.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PlacedPart {
+    /// Its label.
+    pub label: String,
+    /// Its edges, in points.
+    pub rect: Rect,
+    /// Positions of its words.
+    pub words: Vec<u32>,
+    /// Further facts, an object.
+    pub attributes: Value,
+}
+
+/// What the writer of a document annotated for a form of ground truth, as yet without places.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Draft {
+    /// The form, such as `plugin:kie`.
+    pub format: String,
+    /// What was annotated.
+    pub value: Value,
+}
+
+/// What was annotated for each form of ground truth that the writer was asked for.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Drafts(pub Vec<Draft>);
+
+/// The final ground truth in one form.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Annotation {
+    /// The form, such as `plugin:kie`.
+    pub format: String,
+    /// The ground truth.
+    pub truth: Value,
+    /// What of it is not true of the document, each with its place in it. Empty: all is.
+    pub problems: Vec<String>,
+}
+
+/// The final ground truth in each form that a pipeline makes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Annotations(pub Vec<Annotation>);
+
+impl GroundTruth {
+    /// What its writer annotated, as a draft for other forms of ground truth: everything but the
+    /// places, which are not known when a document is written.
+    #[must_use]
+    pub fn draft(&self) -> Value {
+        let fields = self.fields.iter().map(|field| Field {
+            places: Vec::new(),
+            ..field.clone()
+        });
+        let questions = self.questions.iter().map(|question| Question {
+            places: Vec::new(),
+            ..question.clone()
+        });
+        let entities = self.entities.iter().map(|entity| Entity {
+            places: Vec::new(),
+            ..entity.clone()
+        });
+        json!({
+            "document_type": self.document_type,
+            "language": self.language,
+            "answers": self.answers,
+            "fields": fields.collect::<Vec<_>>(),
+            "questions": questions.collect::<Vec<_>>(),
+            "entities": entities.collect::<Vec<_>>(),
+        })
+    }
 }
 
 /// How one key of the ground truth was found in the document.

@@ -1,5 +1,7 @@
-//! Contact with what is not trusted, which today is children: [`child`] starts programs and sees to
-//! it that none outlives the engine. [`restart`] starts the engine itself once more.
+//! Contact with what is not trusted: [`child`] starts programs and sees to it that none outlives the
+//! engine, [`svg`] draws pictures that strangers have written. [`restart`] starts the engine itself
+//! once more.
 
 pub mod child;
 pub mod restart;
+pub mod svg;

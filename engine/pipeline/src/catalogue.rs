@@ -28,6 +28,29 @@ pub struct SlotUse {
 /// From resolved options (valid by the stage's schema) to the slots touched.
 pub type SlotsOf = Arc<dyn Fn(&Map<String, Value>) -> SlotUse + Send + Sync>;
 
+/// A stage that runs because another one asks for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Implied {
+    /// Its name in the catalogue.
+    pub uses: String,
+    /// Its options.
+    pub options: Map<String, Value>,
+    /// The option of the other stage that asks for it.
+    pub asked_by: &'static str,
+}
+
+/// From resolved options to the stages that they imply.
+pub type ImpliedBy = Arc<dyn Fn(&Map<String, Value>) -> Vec<Implied> + Send + Sync>;
+
+/// An option whose value says which other options there are.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Variants {
+    /// The option's name.
+    pub option: String,
+    /// By its value, the JSON Schema of all options.
+    pub schemas: BTreeMap<String, Value>,
+}
+
 /// What the planner and the reference pages know about a stage.
 #[derive(Clone)]
 pub struct StageSpec {
@@ -43,8 +66,13 @@ pub struct StageSpec {
     pub starts_documents: bool,
     /// JSON Schema of its options: an object with `properties`, each with a `description`.
     pub options: Value,
+    /// Where one option decides which others there are.
+    pub variants: Option<Variants>,
     /// The slots it touches.
     pub slots: SlotsOf,
+    /// The stages that run with it, behind all document stages of the file unless they are named
+    /// there.
+    pub implies: ImpliedBy,
 }
 
 impl fmt::Debug for StageSpec {

@@ -24,7 +24,7 @@ mod source;
 mod template;
 mod wording;
 
-pub use catalogue::{Catalogue, Scope, SlotUse, StageSpec};
+pub use catalogue::{Catalogue, Implied, ImpliedBy, Scope, SlotUse, StageSpec, Variants};
 pub use diagnostic::{Diagnostic, Label, Level, in_order};
 pub use param::{Param, ParamType};
 pub use pipeline::Pipeline;

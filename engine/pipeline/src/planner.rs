@@ -3,20 +3,28 @@
 mod flow;
 mod values;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use docgenie_document::Code;
 use serde_json::{Map, Value};
 
 use self::values::{Given, Outcome, Values};
 use crate::{
-    catalogue::{Scope, SlotUse},
+    catalogue::{Scope, SlotUse, StageSpec},
     diagnostic::{Diagnostic, Report},
     node::{Entry, Kind, Node, Table, type_of},
-    options::{self, Fault, ILL_TYPED_OPTION},
+    options::{self, BAD_OPTION, Fault, ILL_TYPED_OPTION},
     order,
-    pipeline::{Pipeline, Stage},
+    pipeline::{
+        Pipeline, Stage,
+        reader::{is_plugin, report_no_plugin, spec_named},
+    },
     plan::{Plan, PlannedStage},
+    source::Span,
+    wording::{did_you_mean, meant},
 };
 
 /// A condition whose value is not a boolean.
@@ -54,11 +62,13 @@ impl Pipeline {
             values: &values,
             report: &mut report,
         };
-        let stages: Vec<_> = self
+        let mut stages: Vec<_> = self
             .stages
             .iter()
             .map(|stage| resolver.resolve(stage))
             .collect();
+        let implied = resolver.implied(&stages);
+        stages.extend(implied.iter().map(|stage| resolver.resolve(stage)));
         let order = active_order(&stages);
         flow::check_start(self, &stages, &mut report);
         let slots = flow::check_slots(self, &stages, &order, &mut report);
@@ -106,7 +116,8 @@ impl<'a> Resolver<'a, '_> {
         };
         if let Some(spec) = &stage.spec {
             let place = stage.uses_span.clone();
-            let (options, faults) = options::check(&spec.name, &spec.options, with.as_ref(), place);
+            let schema = self.schema(spec, with.as_ref());
+            let (options, faults) = options::check(&spec.name, schema, with.as_ref(), place);
             resolved.slots = (spec.slots)(&options);
             resolved.options = options;
             resolved.is_obscure = !faults.is_empty() && resolved.slots == SlotUse::default();
@@ -115,6 +126,76 @@ impl<'a> Resolver<'a, '_> {
             }
         }
         resolved
+    }
+
+    /// The schema of a stage's options, which one of them may decide.
+    fn schema<'s>(&mut self, spec: &'s StageSpec, with: Option<&Node>) -> &'s Value {
+        let deciding = spec.variants.as_ref().and_then(|variants| {
+            let Kind::Table(table) = &with?.kind else {
+                return None;
+            };
+            let value = &table.get(&variants.option)?.value;
+            Some((variants, value.as_str()?, value))
+        });
+        let Some((variants, name, node)) = deciding else {
+            return &spec.options;
+        };
+        if let Some(schema) = variants.schemas.get(name) {
+            return schema;
+        }
+        let names = variants.schemas.keys().map(String::as_str);
+        let intended = meant(name, names);
+        if is_plugin(name) {
+            report_no_plugin(name, intended, &node.span, self.report);
+        } else {
+            let subject = format!("option `{}` of `{}`", variants.option, spec.name);
+            let names = variants.schemas.keys().map(String::as_str);
+            self.report
+                .error(
+                    BAD_OPTION,
+                    node.span.clone(),
+                    format!("{subject} cannot be `{name}`"),
+                )
+                .hint(did_you_mean(name, names, "its values"));
+        }
+        intended.map_or(&spec.options, |name| &variants.schemas[name])
+    }
+
+    /// The stages that run because others ask for them, where the file does not name them itself.
+    fn implied(&mut self, stages: &[Resolved<'_>]) -> Vec<Stage> {
+        let mut implied: Vec<Stage> = Vec::new();
+        for Resolved {
+            stage,
+            is_active,
+            options,
+            ..
+        } in stages
+        {
+            let spec = stage.spec.as_ref().filter(|_| *is_active);
+            for asked in spec.map_or_else(Vec::new, |spec| (spec.implies)(options)) {
+                let named = stages.iter().filter(|other| other.is_active);
+                let mut uses = named
+                    .map(|other| &other.stage.uses)
+                    .chain(implied.iter().map(|other| &other.uses));
+                if uses.any(|uses| *uses == asked.uses) {
+                    continue;
+                }
+                let span = option_span(stage, asked.asked_by);
+                let spec = spec_named(&self.pipeline.catalogue, &asked.uses, &span, self.report);
+                implied.push(Stage {
+                    id: asked.uses.clone(),
+                    span: span.clone(),
+                    uses: asked.uses,
+                    uses_span: span.clone(),
+                    spec,
+                    when: None,
+                    with: Some(Node::from_json(span, Value::Object(asked.options))),
+                    templates: BTreeMap::new(),
+                    after: Vec::new(),
+                });
+            }
+        }
+        implied
     }
 
     /// Whether the stage is switched on; where faults leave it open, it is.
@@ -206,6 +287,16 @@ impl<'a> Resolver<'a, '_> {
             }
         }
     }
+}
+
+/// Where an option is given, else where the stage is named.
+fn option_span(stage: &Stage, option: &str) -> Span {
+    let with = stage.with.as_ref().map(|with| &with.kind);
+    match with {
+        Some(Kind::Table(table)) => table.get(option).map(|entry| entry.value.span.clone()),
+        _ => None,
+    }
+    .unwrap_or_else(|| stage.uses_span.clone())
 }
 
 /// The stages that are switched on, in the order they run.

@@ -37,6 +37,7 @@ pub(crate) struct Call {
     pub(crate) sink: Option<Sink>,
     pub(crate) log: Log,
     pub(crate) random: ChaCha8Rng,
+    /// What the randomness of this call comes from.
     pub(crate) seed: Seed,
     /// Made when it is first asked for.
     pub(crate) wasi: Option<WasiCtx>,

@@ -7,23 +7,37 @@ use docgenie_document::{
     geometry::Rect,
     image::{PageImage, PageImages},
     text::{Word, Words},
-    truth::{GroundTruth, Grounding, Handwriting, Layout, VisualElements},
+    truth::{
+        Annotations, GroundTruth, Grounding, Handwriting, Layout, VisualElements, VisualPlace,
+    },
 };
 use docgenie_runtime::stage::{DocumentContext, StageFailure};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::OnceCell;
 
 /// A document that is lent to a plugin.
 pub(crate) struct Lent {
-    context: DocumentContext,
-    words: Arc<Words>,
+    document: Snapshot,
     /// Position of each page's first word, and behind the last.
     starts: Vec<usize>,
-    truth: Option<Arc<GroundTruth>>,
-    layout: Option<Arc<Layout>>,
-    handwriting: Option<Arc<Handwriting>>,
-    visuals: Option<Arc<VisualElements>>,
+    /// Where its images are read from when they are asked for.
+    context: Option<DocumentContext>,
     images: OnceCell<Option<Arc<PageImages>>>,
+}
+
+/// All that a plugin may know of a document.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    pub(crate) id: DocumentId,
+    pub(crate) words: Arc<Words>,
+    pub(crate) truth: Option<Arc<GroundTruth>>,
+    pub(crate) annotations: Option<Arc<Annotations>>,
+    pub(crate) layout: Option<Arc<Layout>>,
+    pub(crate) handwriting: Option<Arc<Handwriting>>,
+    pub(crate) visuals: Option<Arc<VisualElements>>,
+    /// Those that have been asked for.
+    pub(crate) images: Option<Arc<PageImages>>,
 }
 
 /// A labelled part of a page.
@@ -38,56 +52,95 @@ pub(crate) struct Region {
     pub(crate) attributes: Value,
 }
 
+impl From<Snapshot> for Lent {
+    fn from(mut document: Snapshot) -> Self {
+        let images = document.images.take();
+        Self {
+            images: OnceCell::new_with(Some(images)),
+            ..Self::of(document, None)
+        }
+    }
+}
+
 impl Lent {
     pub(crate) async fn read(context: &DocumentContext) -> Result<Self, StageFailure> {
-        let words = context.read::<Words>().await?;
+        let document = Snapshot {
+            id: context.id,
+            words: context.read().await?,
+            truth: context.read_if_present().await?,
+            annotations: context.read_if_present().await?,
+            layout: context.read_if_present().await?,
+            handwriting: context.read_if_present().await?,
+            visuals: context.read_if_present().await?,
+            images: None,
+        };
+        Ok(Self::of(document, Some(context.clone())))
+    }
+
+    fn of(document: Snapshot, context: Option<DocumentContext>) -> Self {
+        let words = &document.words;
         let mut starts = Vec::with_capacity(words.pages.len() + 1);
         for page in 0..=words.pages.len() {
             let before = |word: &Word| (word.page as usize) < page;
             starts.push(words.words.partition_point(before));
         }
-        Ok(Self {
-            context: context.clone(),
-            words,
+        Self {
+            document,
             starts,
-            truth: context.read_if_present().await?,
-            layout: context.read_if_present().await?,
-            handwriting: context.read_if_present().await?,
-            visuals: context.read_if_present().await?,
+            context,
             images: OnceCell::new(),
-        })
+        }
+    }
+
+    /// The document as far as it has been looked at.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        Snapshot {
+            images: self.images.get().cloned().flatten(),
+            ..self.document.clone()
+        }
     }
 
     pub(crate) fn id(&self) -> DocumentId {
-        self.context.id
+        self.document.id
     }
 
     pub(crate) fn language(&self) -> &str {
-        self.truth.as_ref().map_or("", |truth| &truth.language)
+        self.truth().map_or("", |truth| &truth.language)
     }
 
     pub(crate) fn kind(&self) -> &str {
-        self.truth.as_ref().map_or("", |truth| &truth.document_type)
+        self.truth().map_or("", |truth| &truth.document_type)
     }
 
     pub(crate) fn truth(&self) -> Option<&GroundTruth> {
-        self.truth.as_deref()
+        self.document.truth.as_deref()
+    }
+
+    /// The final ground truth in a form, as pipelines name it, with or without `plugin:`.
+    pub(crate) fn annotation(&self, format: &str) -> Option<&Value> {
+        let plain = |name: &str| name.strip_prefix("plugin:").unwrap_or(name).to_owned();
+        let annotations = self.document.annotations.iter().flat_map(|it| &it.0);
+        let mut own = annotations.filter(|it| plain(&it.format) == plain(format));
+        own.next().map(|annotation| &annotation.truth)
     }
 
     pub(crate) fn pages(&self) -> &[docgenie_document::text::Page] {
-        &self.words.pages
+        &self.document.words.pages
     }
 
     pub(crate) fn words_of(&self, page: u32) -> &[Word] {
         let page = page as usize;
         let range = self.starts.get(page).zip(self.starts.get(page + 1));
-        let words = range.and_then(|(start, end)| self.words.words.get(*start..*end));
+        let words = range.and_then(|(start, end)| self.document.words.words.get(*start..*end));
         words.unwrap_or_default()
     }
 
     /// The image of a page, where the pipeline makes images.
     pub(crate) async fn image(&self, page: u32) -> Result<Option<Image>, StageFailure> {
-        let read = || self.context.read_if_present::<PageImages>();
+        let read = async || match &self.context {
+            Some(context) => context.read_if_present::<PageImages>().await,
+            None => Ok(None),
+        };
         let images = self.images.get_or_try_init(read).await?.clone();
         let found = images.and_then(|images| {
             let at = images.0.iter().position(|image| image.page == page)?;
@@ -103,13 +156,20 @@ impl Lent {
             first_word: self.starts.get(page as usize).copied().unwrap_or_default(),
             found: Vec::new(),
         };
-        if let Some(layout) = &self.layout {
+        let Snapshot {
+            layout,
+            truth,
+            handwriting,
+            visuals,
+            ..
+        } = &self.document;
+        if let Some(layout) = layout {
             regions.layout(layout);
         }
-        if let Some(truth) = &self.truth {
+        if let Some(truth) = truth {
             regions.truth(truth);
         }
-        for (number, ink) in (0..).zip(self.handwriting.iter().flat_map(|it| &it.regions)) {
+        for (number, ink) in (0..).zip(handwriting.iter().flat_map(|it| &it.regions)) {
             let attributes = json!({
                 "author": ink.author, "signature": ink.signature, "text": ink.text,
             });
@@ -126,15 +186,8 @@ impl Lent {
                 &attributes,
             );
         }
-        for (number, visual) in (0..).zip(self.visuals.iter().flat_map(|it| &it.places)) {
-            let place = Grounding {
-                page: visual.page,
-                rect: visual.rect,
-                words: Vec::new(),
-            };
-            let id = format!("visual-element-{number}");
-            let attributes = json!({ "content": visual.content });
-            regions.add(id, "visual-element", &visual.kind, &[place], &attributes);
+        for (number, visual) in (0..).zip(visuals.iter().flat_map(|it| &it.places)) {
+            regions.visual(number, visual);
         }
         regions.found
     }
@@ -219,6 +272,45 @@ impl Regions {
             let attributes = json!({ "question": question.question, "answer": question.answer });
             let label = question.field.as_deref().unwrap_or("answer");
             self.add(id, "answer", label, &question.places, &attributes);
+        }
+    }
+
+    /// A place for a visual element, or what stands there with its parts.
+    fn visual(&mut self, number: u32, visual: &VisualPlace) {
+        let place = |rect: Rect, words: &[u32]| Grounding {
+            page: visual.page,
+            rect,
+            words: words.to_vec(),
+        };
+        let id = format!("visual-element-{number}");
+        let Some(placed) = &visual.placed else {
+            let attributes = json!({ "content": visual.content, "place": visual.kind });
+            let room = place(visual.rect, &[]);
+            self.add(id, "visual-element", &visual.kind, &[room], &attributes);
+            return;
+        };
+        let attributes = json!({
+            "content": visual.content,
+            "place": visual.kind,
+            "element": placed.element,
+            "shows": placed.shows,
+        });
+        let whole = place(placed.rect, &placed.words);
+        self.add(
+            id.clone(),
+            "visual-element",
+            &placed.label,
+            &[whole],
+            &attributes,
+        );
+        for (part_no, part) in (0..).zip(&placed.parts) {
+            let part_id = format!("{id}-{part_no}");
+            let mut attributes = part.attributes.clone();
+            if let Some(attributes) = attributes.as_object_mut() {
+                attributes.insert("part_of".to_owned(), id.as_str().into());
+            }
+            let own = place(part.rect, &part.words);
+            self.add(part_id, "visual-element", &part.label, &[own], &attributes);
         }
     }
 

@@ -17,9 +17,9 @@ const COMPONENT: Code = Code::new("DG0803");
 /// A component imports what plugins are not given.
 const REFUSED: Code = Code::new("DG0804");
 /// The params are wrong, by the plugin's own word.
-const PARAMS: Code = Code::new("DG0805");
+pub(crate) const PARAMS: Code = Code::new("DG0805");
 /// A plugin trapped, broke off or returned what cannot be.
-const BROKEN: Code = Code::new("DG0806");
+pub(crate) const BROKEN: Code = Code::new("DG0806");
 /// A plugin went over a limit.
 const LIMIT: Code = Code::new("DG0807");
 /// An export does not hold what it was given.
@@ -28,6 +28,10 @@ const RECONCILIATION: Code = Code::new("DG0808");
 const NOT_FOUND: Code = Code::new("DG0811");
 /// A plugin cannot be built from its source.
 const BUILD: Code = Code::new("DG0810");
+/// A plugin has no cases.
+const NO_CASES: Code = Code::new("DG0821");
+/// A plugin failed earlier in the run.
+const DISABLED: Code = Code::new("DG0820");
 /// The sandbox cannot be set up.
 const SANDBOX: Code = Code::new("DG0809");
 
@@ -94,6 +98,20 @@ pub enum PluginError {
     /// A call of it failed.
     #[error("{} failed: {}", .0.call, .0.reason)]
     Call(Box<FailedCall>),
+    /// It has no cases to be tried on.
+    #[error("there are no cases in `{}`", .folder.display())]
+    NoCases {
+        /// Where they are looked for.
+        folder: PathBuf,
+    },
+    /// It is not asked any more, since an earlier call failed.
+    #[error("plugin `{plugin}` is not asked any more in this run, since it failed before: {why}")]
+    Disabled {
+        /// Its name.
+        plugin: String,
+        /// What it failed with.
+        why: String,
+    },
     /// What an export wrote is not what it was given.
     #[error("{call}: the export does not hold what it was given: {}", .differences.join(", "))]
     Unreconciled {
@@ -116,6 +134,24 @@ pub struct FailedCall {
     pub reason: Reason,
     /// The last lines of its log.
     pub log: Vec<String>,
+    /// The file from which its author can make the call again.
+    pub replay: Option<PathBuf>,
+}
+
+impl FailedCall {
+    fn hint(&self) -> String {
+        let mut hint = match self.log.as_slice() {
+            [] => "it has written nothing into its log".to_owned(),
+            lines => format!("its log ended with:\n    {}", lines.join("\n    ")),
+        };
+        if let Some(file) = &self.replay {
+            let file = file.display();
+            hint.push_str(&format!(
+                "\n  its author can make the call again: `docgenie-engine plugin test DIR --replay {file}`"
+            ));
+        }
+        hint
+    }
 }
 
 /// A call as messages name it.
@@ -221,6 +257,8 @@ impl PluginError {
                 Reason::Limit(_) => LIMIT,
                 _ => BROKEN,
             },
+            Self::NoCases { .. } => NO_CASES,
+            Self::Disabled { .. } => DISABLED,
             Self::Unreconciled { .. } => RECONCILIATION,
             Self::Sandbox(_) => SANDBOX,
         }
@@ -239,10 +277,13 @@ impl PluginError {
             }
             Self::Build { .. } => "`docs/plugins` says how plugins are built".to_owned(),
             Self::Refused { hint, .. } => hint.clone(),
-            Self::Call(failed) if failed.log.is_empty() => {
-                "it has written nothing into its log".to_owned()
+            Self::Call(failed) => failed.hint(),
+            Self::NoCases { .. } => {
+                "`docs/plugins/README.md` says what a case looks like".to_owned()
             }
-            Self::Call(failed) => format!("its log ended with:\n    {}", failed.log.join("\n    ")),
+            Self::Disabled { .. } => {
+                "the first document that failed in this stage says more".to_owned()
+            }
             Self::Unreconciled { .. } => {
                 "the plugin is at fault: leave its stage out and run again, finished work is kept"
                     .to_owned()
@@ -259,6 +300,12 @@ impl From<PluginError> for StageFailure {
     fn from(error: PluginError) -> Self {
         let hint = error.hint();
         let failure = Self::new(error.code(), error.to_string()).hint(hint);
+        let for_all = match &error {
+            PluginError::Call(failed) => matches!(failed.reason, Reason::BadParams(_)),
+            PluginError::Disabled { .. } | PluginError::Unreconciled { .. } => false,
+            _ => true,
+        };
+        let failure = if for_all { failure.ends_run() } else { failure };
         match std::error::Error::source(&error) {
             Some(source) => failure.because(source),
             None => failure,

@@ -11,20 +11,19 @@ use docgenie_runtime::{
         StageFailure,
     },
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tracing::warn;
-use wasmtime::{Store, component::Resource};
+use wasmtime::Store;
 
 use crate::{
-    assets::Assets,
     call::Call,
     documents::Lent,
-    error::{Called, FailedCall, PluginError, Reason},
-    library::Plugin,
+    error::{PluginError, Reason},
     limits::Limits,
-    sandbox::{Loaded, Sandbox},
+    offered::Offered,
+    replay::Asked,
     sink::Sink,
-    v0_1::{self, DatasetExporter, Document},
+    v0_1::{self, DatasetExporter},
 };
 
 /// The folder of a dataset that exports lie in, one below it for each stage.
@@ -38,6 +37,7 @@ pub(crate) fn slots() -> SlotUse {
             Slot::PageImages,
             Slot::Layout,
             Slot::GroundTruth,
+            Slot::Annotations,
             Slot::Handwriting,
             Slot::VisualElements,
         ],
@@ -46,110 +46,60 @@ pub(crate) fn slots() -> SlotUse {
 }
 
 /// A stage that hands the documents of a run to an exporter.
-pub(crate) struct ExportStage {
+pub(crate) fn stage(offered: Offered) -> Built {
+    Built::Dataset(Box::new(ExportStage {
+        exporter: Exporter::new(offered),
+        under_way: None,
+    }))
+}
+
+struct ExportStage {
     exporter: Exporter,
     under_way: Option<Export>,
 }
 
-/// An offer of a plugin with its params.
-struct Exporter {
-    sandbox: Sandbox,
-    plugin: Plugin,
-    loaded: Loaded,
-    offer: String,
-    params: Map<String, Value>,
-}
+/// Hands documents to an exporter.
+pub(crate) struct Exporter(Offered);
 
 /// One instance at work, from `begin` to `finish`.
-struct Export {
+pub(crate) struct Export {
     store: Store<Call>,
     instance: DatasetExporter,
     /// The folder below `exports`.
     name: String,
     seed: Seed,
+    /// What the plugin was told of the dataset.
+    dataset: String,
     added: u32,
     left_out: Vec<(DocumentId, String)>,
 }
 
-impl ExportStage {
-    pub(crate) fn build(
-        sandbox: Sandbox,
-        plugin: Plugin,
-        offer: String,
-        params: Map<String, Value>,
-    ) -> Result<Built, PluginError> {
-        let loaded = sandbox.load(&plugin)?;
-        let exporter = Exporter {
-            sandbox,
-            plugin,
-            loaded,
-            offer,
-            params,
-        };
-        Ok(Built::Dataset(Box::new(Self {
-            exporter,
-            under_way: None,
-        })))
-    }
-}
-
 impl Exporter {
-    fn called(&self, export: &'static str) -> Called {
-        let about = &self.plugin.manifest.plugin;
-        Called {
-            plugin: format!("{} {}", about.id, about.version),
-            export,
-            offer: self.offer.clone(),
-        }
+    pub(crate) const fn new(offered: Offered) -> Self {
+        Self(offered)
     }
 
-    /// `exports/coco`, or `exports/coco-keypoints` where the plugin has several offers.
+    /// `coco`, or `coco-keypoints` where the plugin has several offers.
     fn name(&self) -> String {
-        match self.plugin.offers.offers.len() {
-            1 => self.plugin.id().to_owned(),
-            _ => format!("{}-{}", self.plugin.id(), self.offer),
-        }
+        self.0.plugin.name_of(&self.0.offer).replace('/', "-")
     }
 
-    async fn begun(&self, run: &RunFacts, folder: &DatasetFolder) -> Result<Export, StageFailure> {
-        let limits = Limits::granted(&self.plugin.manifest.wants);
+    /// The folder of the dataset that is its own.
+    fn part(&self) -> String {
+        format!("{FOLDER}/{}", self.name())
+    }
+
+    pub(crate) async fn begun(
+        &self,
+        run: &RunFacts,
+        folder: &DatasetFolder,
+    ) -> Result<Export, StageFailure> {
+        let Self(offered) = self;
+        let limits = Limits::granted(&offered.plugin.manifest.wants);
         let name = self.name();
-        let sink = Sink::new(folder.part(&format!("{FOLDER}/{name}")), limits.output);
-        let call = Call::new(&self.plugin.manifest, Assets::of(&self.plugin), Some(sink));
-        let mut store = Store::new(self.sandbox.engine(), call);
-        Call::watch(&mut store);
+        let sink = Sink::new(folder.part(&self.part()), limits.output);
         let seed = run.seed.derive("export").derive(&name);
-        store.data_mut().begin(seed);
-        let instance = DatasetExporter::instantiate_async(
-            &mut store,
-            &self.loaded.component,
-            self.sandbox.linker(),
-        );
-        let instance = match instance.await {
-            Ok(instance) => instance,
-            Err(trap) => return Err(self.trapped("begin", &mut store, trap)),
-        };
-        let mut export = Export {
-            store,
-            instance,
-            name,
-            seed,
-            added: 0,
-            left_out: Vec::new(),
-        };
-        let params = Value::Object(self.params.clone()).to_string();
-        let exporter = export.instance.docgenie_plugin_exporter();
-        let problems = exporter
-            .call_check_params(&mut export.store, &self.offer, &params)
-            .await;
-        let problems =
-            problems.map_err(|trap| self.trapped("check-params", &mut export.store, trap))?;
-        if !problems.is_empty() {
-            let reason = v0_1::bad_params(problems);
-            return Err(self
-                .failed("check-params", &mut export.store, reason)
-                .into());
-        }
+        let mut store = offered.store(seed, Some(sink));
         let dataset = json!({
             "name": run.pipeline,
             "description": run.description,
@@ -157,63 +107,81 @@ impl Exporter {
             "engine": run.engine,
         });
         let job = v0_1::Job {
-            offer: self.offer.clone(),
-            params,
+            offer: offered.offer.clone(),
+            params: offered.params_text(),
             dataset: dataset.to_string(),
             expected: u32::try_from(run.documents).ok(),
         };
-        let exporter = export.instance.docgenie_plugin_exporter();
-        let begun = exporter.call_begin(&mut export.store, &job).await;
-        self.answered("begin", &mut export.store, begun)?;
-        Ok(export)
+        let asked = || Asked::Export {
+            job: job.dataset.clone(),
+            document: None,
+        };
+        let begun = v0_1::begin_export(&mut store, &offered.loaded, &job).await;
+        let instance = offered.answered("begin", &mut store, begun, asked)?;
+        let instance = instance.map_err(|why| {
+            offered.failed("begin", &mut store, Reason::Broken(why), Some(asked()))
+        })?;
+        Ok(Export {
+            store,
+            instance,
+            name,
+            seed,
+            dataset: job.dataset,
+            added: 0,
+            left_out: Vec::new(),
+        })
     }
 
-    async fn added(
+    pub(crate) async fn added(
         &self,
         export: &mut Export,
-        document: &DocumentContext,
+        lent: Arc<Lent>,
     ) -> Result<(), StageFailure> {
-        let lent = Arc::new(Lent::read(document).await?);
+        let Self(offered) = self;
         let id = lent.id();
         let store = &mut export.store;
         store.data_mut().begin(export.seed.of_document(id.index()));
-        let lent = store.data_mut().table.push(Document(lent));
-        let lent = lent.map_err(|error| self.trapped("add", store, error.into()))?;
-        let borrowed = Resource::new_borrow(lent.rep());
-        let exporter = export.instance.docgenie_plugin_exporter();
-        let answer = exporter.call_add(&mut *store, borrowed).await;
-        match self.answer("add", store, answer)? {
+        let added = v0_1::add_to_export(store, &export.instance, &lent).await;
+        let asked = || Asked::Export {
+            job: export.dataset.clone(),
+            document: Some(lent.snapshot()),
+        };
+        match offered.answered("add", store, added, asked)? {
             Ok(()) => export.added += 1,
-            Err(Reason::Unsuitable(why)) => export.left_out.push((id, why)),
-            Err(reason) => return Err(self.failed("add", store, reason).into()),
+            Err(why) => export.left_out.push((id, why)),
         }
-        let taken_back = store.data_mut().table.delete(lent);
-        taken_back.map_err(|error| self.trapped("add", store, error.into()))?;
         Ok(())
     }
 
-    async fn finished(&self, export: &mut Export) -> Result<Value, StageFailure> {
+    pub(crate) async fn finished(&self, export: &mut Export) -> Result<Value, StageFailure> {
+        let Self(offered) = self;
         let store = &mut export.store;
         store.data_mut().begin(export.seed.derive("finish"));
         let exporter = export.instance.docgenie_plugin_exporter();
         let summary = exporter.call_finish(&mut *store).await;
-        let summary = self.answered("finish", store, summary)?;
+        let asked = || Asked::Export {
+            job: export.dataset.clone(),
+            document: None,
+        };
+        let summary = offered.answered("finish", store, summary, asked)?;
+        let summary = summary
+            .map_err(|why| offered.failed("finish", store, Reason::Broken(why), Some(asked())))?;
         let images = store.data().images;
         let summary = summary.reconciled(export.added, images);
         let (counts, report) = summary.map_err(|differences| PluginError::Unreconciled {
-            call: self.called("finish"),
+            call: offered.called("finish"),
             differences,
         })?;
         if let Some((id, why)) = export.left_out.first() {
             let (count, name) = (export.left_out.len(), &export.name);
             warn!("{count} documents are not in the export `{name}`, the first is {id}: {why}");
         }
-        let about = &self.plugin.manifest.plugin;
+        let about = &offered.plugin.manifest.plugin;
         Ok(json!({
             "plugin": about.id,
             "version": about.version,
-            "offer": self.offer,
-            "params": self.params,
+            "offer": offered.offer,
+            "params": offered.params,
             "counts": counts,
             "left_out": export.left_out.iter().map(|(id, why)| json!({
                 "document": id.to_string(), "reason": why,
@@ -221,62 +189,16 @@ impl Exporter {
             "report": report,
         }))
     }
-
-    /// What a call returned where anything but success ends the export.
-    fn answered<T>(
-        &self,
-        export: &'static str,
-        store: &mut Store<Call>,
-        answer: wasmtime::Result<Result<T, v0_1::Failure>>,
-    ) -> Result<T, StageFailure> {
-        let answer = self.answer(export, store, answer)?;
-        answer.map_err(|reason| self.failed(export, store, reason).into())
-    }
-
-    /// What a call returned, by the plugin's own word.
-    fn answer<T>(
-        &self,
-        export: &'static str,
-        store: &mut Store<Call>,
-        answer: wasmtime::Result<Result<T, v0_1::Failure>>,
-    ) -> Result<Result<T, Reason>, StageFailure> {
-        match answer {
-            Ok(answer) => Ok(answer.map_err(Reason::from)),
-            Err(trap) => Err(self.trapped(export, store, trap)),
-        }
-    }
-
-    fn trapped(
-        &self,
-        export: &'static str,
-        store: &mut Store<Call>,
-        trap: wasmtime::Error,
-    ) -> StageFailure {
-        match trap.downcast::<StageFailure>() {
-            // Not the plugin's fault: an artifact that cannot be read.
-            Ok(own) => own,
-            Err(trap) => self.failed(export, store, Reason::of_trap(trap)).into(),
-        }
-    }
-
-    fn failed(&self, export: &'static str, store: &mut Store<Call>, reason: Reason) -> PluginError {
-        let call = store.data_mut();
-        // A plugin can say no more than that its file was refused; why, the host knows.
-        let reason = call.unwritable.take().map_or(reason, Reason::Output);
-        PluginError::Call(Box::new(FailedCall {
-            call: self.called(export),
-            reason,
-            log: call.log.last(),
-        }))
-    }
 }
 
 #[async_trait]
 impl DatasetStage for ExportStage {
     fn identity(&self) -> String {
-        let Exporter { plugin, loaded, .. } = &self.exporter;
-        let about = &plugin.manifest.plugin;
-        format!("{} {} ({})", about.id, about.version, loaded.digest)
+        self.exporter.0.identity()
+    }
+
+    fn part(&self) -> Option<String> {
+        Some(self.exporter.part())
     }
 
     async fn begin(&mut self, run: &RunFacts, folder: &DatasetFolder) -> Result<(), StageFailure> {
@@ -291,7 +213,10 @@ impl DatasetStage for ExportStage {
         _: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         match &mut self.under_way {
-            Some(export) => Box::pin(self.exporter.added(export, document)).await,
+            Some(export) => {
+                let lent = Arc::new(Lent::read(document).await?);
+                Box::pin(self.exporter.added(export, lent)).await
+            }
             None => Ok(()),
         }
     }

@@ -97,6 +97,15 @@ impl Plugin {
             .chain(all.map(move |offer| (format!("{id}/{}", offer.id), offer)))
     }
 
+    /// The shortest name that pipelines have for an offer, without `plugin:`.
+    #[must_use]
+    pub fn name_of(&self, offer: &str) -> String {
+        match self.offers.offers.len() {
+            1 => self.id().to_owned(),
+            _ => format!("{}/{offer}", self.id()),
+        }
+    }
+
     /// The component's bytes.
     pub(crate) fn component(&self) -> Result<Vec<u8>, PluginError> {
         let file = self.folder.join(COMPONENT);

@@ -58,6 +58,16 @@ impl Kind {
         }
     }
 
+    /// The interfaces that a component of this kind may import, without package and version.
+    #[must_use]
+    pub(crate) const fn imports(self) -> &'static [&'static str] {
+        match self {
+            Self::VisualElement => &["types", "log", "random", "assets"],
+            Self::GroundTruthFormat => &["types", "log", "random", "assets", "documents"],
+            Self::DatasetExporter => &["types", "log", "random", "assets", "documents", "sink"],
+        }
+    }
+
     /// All kinds.
     pub const ALL: [Self; 3] = [
         Self::GroundTruthFormat,

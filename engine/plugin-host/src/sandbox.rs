@@ -10,7 +10,7 @@ use std::{
 use docgenie_document::Digest;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
-    component::{Component, Linker},
+    component::{InstancePre, Linker},
 };
 
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     error::{Called, FailedCall, PluginError, Reason},
     library::Plugin,
     manifest::{Manifest, Wasi},
+    offered,
     offers::{Kind, Offers},
     v0_1, wasi,
 };
@@ -44,12 +45,14 @@ struct Inner {
     engine: Engine,
     linker: Linker<Call>,
     cache: CompileCache,
+    replays: PathBuf,
 }
 
 /// A component that is compiled and may be run: all it imports is granted.
 #[derive(Clone)]
 pub(crate) struct Loaded {
-    pub(crate) component: Component,
+    /// Ready to be instantiated: what it imports is there, what it exports has the right types.
+    pub(crate) pre: InstancePre<Call>,
     pub(crate) kind: Kind,
     /// Of the component's bytes.
     pub(crate) digest: Digest,
@@ -76,6 +79,7 @@ impl Sandbox {
             engine,
             linker,
             cache,
+            replays: home.join("replays"),
         };
         Ok(Self {
             inner: Arc::new(inner),
@@ -91,8 +95,9 @@ impl Sandbox {
         &self.inner.engine
     }
 
-    pub(crate) fn linker(&self) -> &Linker<Call> {
-        &self.inner.linker
+    /// Where calls that failed are kept.
+    pub(crate) fn replays(&self) -> &Path {
+        &self.inner.replays
     }
 
     /// Compiles a plugin's component, or takes it as it was compiled before, and looks at what it
@@ -124,14 +129,15 @@ impl Sandbox {
         let component = self.inner.cache.component(engine, bytes, digest);
         let component = component.map_err(|error| bad(format!("{error:#}")))?;
         let ty = component.component_type();
-        self.check_imports(manifest, ty.imports(engine).map(|(name, _)| name))?;
+        let imports: Vec<&str> = ty.imports(engine).map(|(name, _)| name).collect();
+        self.check_imports(manifest, imports.iter().copied())?;
         let exports: Vec<&str> = ty.exports(engine).map(|(name, _)| name).collect();
         let kind = kind_of(&exports).map_err(bad)?;
-        Ok(Loaded {
-            component,
-            kind,
-            digest,
-        })
+        check_kind_imports(manifest, kind, &imports)?;
+        let pre = self.inner.linker.instantiate_pre(&component);
+        let pre = pre.map_err(|error| bad(format!("{error:#}")))?;
+        v0_1::kind_fits(&pre, kind).map_err(|error| bad(format!("{error:#}")))?;
+        Ok(Loaded { pre, kind, digest })
     }
 
     /// Looks at a built plugin as a whole: its component runs here and offers what `offers.json` says.
@@ -156,10 +162,8 @@ impl Sandbox {
         let call = Call::new(manifest, Assets::none(), None);
         let mut store = Store::new(self.engine(), call);
         Call::watch(&mut store);
-        let described = v0_1::describe(&mut store, &loaded.component, loaded.kind, self.linker());
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let runtime = runtime.map_err(|error| PluginError::Sandbox(error.to_string()))?;
-        let offers = runtime.block_on(described).map_err(|trap| {
+        let described = offered::finished(v0_1::describe(&mut store, &loaded))?;
+        let offers = described.map_err(|trap| {
             PluginError::Call(Box::new(FailedCall {
                 call: Called {
                     plugin: manifest.plugin.id.clone(),
@@ -168,6 +172,7 @@ impl Sandbox {
                 },
                 reason: Reason::of_trap(trap),
                 log: store.data().log.last(),
+                replay: None,
             }))
         })?;
         Ok(Offers {
@@ -220,6 +225,33 @@ impl Sandbox {
             hint,
         })
     }
+}
+
+/// A kind of plugin is given its share of the interface only.
+fn check_kind_imports(
+    manifest: &Manifest,
+    kind: Kind,
+    imports: &[&str],
+) -> Result<(), PluginError> {
+    let granted = |import: &&&str| {
+        let name = import.split('@').next().unwrap_or_default();
+        match name.strip_prefix("docgenie:plugin/") {
+            Some(name) => kind.imports().contains(&name),
+            // The system interface, which was granted.
+            None => true,
+        }
+    };
+    let refused = imports.iter().filter(|import| !granted(import));
+    let refused: Vec<String> = refused.map(|import| (*import).to_owned()).collect();
+    if refused.is_empty() {
+        return Ok(());
+    }
+    Err(PluginError::Refused {
+        plugin: manifest.plugin.id.clone(),
+        imports: refused,
+        hint: "each kind of plugin has its own imports: `wit/v0.1/plugin.wit` names them by world"
+            .to_owned(),
+    })
 }
 
 /// Whether this engine serves a version of the interface.

@@ -7,7 +7,7 @@ use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 use wasmtime::{
     Store,
-    component::{Component, HasSelf, Linker, Resource},
+    component::{HasSelf, Linker, Resource},
 };
 
 use crate::{
@@ -15,12 +15,16 @@ use crate::{
     documents::{Image, Lent, text_of},
     error::{Reason, plain},
     limits::Exceeded,
-    offers::{Kind, Offer},
+    offers::Offer,
+    sandbox::Loaded,
     sink::{Refusal, Sink},
 };
 
 #[allow(unreachable_pub, reason = "generated code names it")]
 pub use crate::sink::OpenFile;
+
+mod calls;
+mod sketch;
 
 /// The version, as interface names end.
 pub(crate) const VERSION: &str = "0.1.0";
@@ -61,6 +65,55 @@ mod generated {
         },
     });
 }
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated"
+)]
+mod element_world {
+    wasmtime::component::bindgen!({
+        path: "../../wit/v0.1",
+        world: "visual-element",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "docgenie:plugin/types": super::generated::docgenie::plugin::types,
+            "docgenie:plugin/log": super::generated::docgenie::plugin::log,
+            "docgenie:plugin/random": super::generated::docgenie::plugin::random,
+            "docgenie:plugin/assets": super::generated::docgenie::plugin::assets,
+        },
+    });
+}
+
+#[allow(
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic,
+    reason = "generated"
+)]
+mod truth_world {
+    wasmtime::component::bindgen!({
+        path: "../../wit/v0.1",
+        world: "ground-truth-format",
+        imports: { default: trappable },
+        exports: { default: async },
+        with: {
+            "docgenie:plugin/types": super::generated::docgenie::plugin::types,
+            "docgenie:plugin/log": super::generated::docgenie::plugin::log,
+            "docgenie:plugin/random": super::generated::docgenie::plugin::random,
+            "docgenie:plugin/assets": super::generated::docgenie::plugin::assets,
+            "docgenie:plugin/documents": super::generated::docgenie::plugin::documents,
+        },
+    });
+}
+
+pub(crate) use calls::{
+    add_to_export, begin_export, brief, build, check_params, draw, kind_fits, verify,
+};
 use generated::docgenie::plugin::{assets, documents, log, random, sink, types};
 pub(crate) use generated::{
     DatasetExporter,
@@ -80,15 +133,13 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Call>
     Ok(linker)
 }
 
-/// What a component of this kind offers.
+/// What a component offers.
 pub(crate) async fn describe(
     store: &mut Store<Call>,
-    component: &Component,
-    kind: Kind,
-    linker: &Linker<Call>,
+    loaded: &Loaded,
 ) -> wasmtime::Result<Vec<Offer>> {
-    let instance = linker.instantiate_async(&mut *store, component).await?;
-    let interface = format!("{}@{VERSION}", kind.interface());
+    let instance = loaded.pre.instantiate_async(&mut *store).await?;
+    let interface = format!("{}@{VERSION}", loaded.kind.interface());
     let interface = instance.get_export_index(&mut *store, None, &interface);
     let function = interface
         .and_then(|it| instance.get_export_index(&mut *store, Some(&it), "describe"))
@@ -219,7 +270,11 @@ impl documents::HostDocument for Call {
     ) -> wasmtime::Result<Option<String>> {
         let document = self.document(&document)?;
         let own = document.truth().filter(|_| format == "docgenie");
-        Ok(own.map(serde_json::to_string).transpose()?)
+        let text = match own {
+            Some(truth) => Some(serde_json::to_string(truth)?),
+            None => document.annotation(&format).map(ToString::to_string),
+        };
+        Ok(text)
     }
 
     fn drop(&mut self, document: Resource<Document>) -> wasmtime::Result<()> {

@@ -109,7 +109,7 @@ pub(crate) struct DocumentSlots {
     values: Arc<Values>,
 }
 
-/// The values that one walk of a document has read, so that they are not read and decoded again by
+/// The values that one document has read on its way, so that they are not read and decoded again by
 /// every stage.
 struct Values {
     store: Arc<dyn ArtifactStore>,

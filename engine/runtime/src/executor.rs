@@ -1,13 +1,13 @@
-//! The executor: walks documents through a plan and publishes the dataset.
+//! The executor: takes documents through a plan and publishes the dataset.
 //!
-//! There is one path. A document walks from its first stage; each stage's result is recalled if its
+//! There is one path. A document goes from stage to stage; each stage's result is recalled if its
 //! key is known and made otherwise, so a resumed run is a fresh run with many hits. Documents are
 //! worked on side by side within a fixed window and leave it in index order, so neither memory nor
 //! output depends on how many there are or how fast each one is.
 
-mod crew;
+mod built_plan;
 mod dataset;
-mod walk;
+mod document_runner;
 
 use std::{
     collections::BTreeMap,
@@ -27,9 +27,9 @@ use crate::{
     artifact::{ArtifactError, ArtifactStore},
     clock,
     executor::{
-        crew::Crew,
+        built_plan::BuiltPlan,
         dataset::Dataset,
-        walk::{Walked, Walker},
+        document_runner::{DocumentOutcome, DocumentRunner},
     },
     files::PublishError,
     job::{JobEvent, JobStore, RunId, RunSpec, RunState, StoreError},
@@ -78,7 +78,7 @@ pub struct RunOutcome {
     pub succeeded: u64,
     /// Documents that failed.
     pub dead_letters: Vec<DeadLetter>,
-    /// Why the run failed, where it did.
+    /// Why the run failed; where it completed, what is missing from its dataset.
     pub problem: Option<Problem>,
     /// Folder and ZIP that now hold the dataset.
     pub published: Vec<PathBuf>,
@@ -138,55 +138,55 @@ impl Executor {
         cancel: CancellationToken,
         began: impl FnOnce(RunId) + Send,
     ) -> Result<RunOutcome, RunError> {
-        let (crew, stages) = Crew::build(self, &order)?;
-        let dataset = Dataset::open(&order, &crew, stages).map_err(RunError::Target)?;
+        let (plan, stages) = BuiltPlan::build(self, &order)?;
+        let dataset = Dataset::open(&order, &plan, stages).map_err(RunError::Target)?;
         let started = JobEvent::Started {
             spec: Box::new(order.spec.clone()),
-            documents: crew.documents,
-            stages: crew.stage_ids(),
+            documents: plan.documents,
+            stages: plan.stage_ids(),
             at: clock::now_ms(),
         };
         let run = self.jobs.create(started).await.map_err(RunError::Store)?;
         began(run);
         observer.progress(&Progress::Started {
             run,
-            documents: crew.documents,
-            stages: crew.stage_ids(),
+            documents: plan.documents,
+            stages: plan.stage_ids(),
         });
-        let crew = Arc::new(crew);
-        let flight = Flight {
+        let plan = Arc::new(plan);
+        let active = ActiveRun {
             executor: self,
             order: &order,
-            crew: crew.clone(),
+            plan: plan.clone(),
             observer,
             cancel,
             run,
         };
-        let outcome = flight.fly(dataset).await;
-        crew.close().await;
+        let outcome = active.execute(dataset).await;
+        plan.close().await;
         outcome
     }
 }
 
 /// One run under way.
-struct Flight<'a> {
+struct ActiveRun<'a> {
     executor: &'a Executor,
     order: &'a RunOrder,
-    crew: Arc<Crew>,
+    plan: Arc<BuiltPlan>,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
     run: RunId,
 }
 
-impl Flight<'_> {
-    async fn fly(&self, dataset: Dataset) -> Result<RunOutcome, RunError> {
-        let mut tally = Tally::new(self);
-        let ended = if !self.order.fresh && self.stands(&dataset).await {
-            self.retell(&dataset, &mut tally).await?
+impl ActiveRun<'_> {
+    async fn execute(&self, dataset: Dataset) -> Result<RunOutcome, RunError> {
+        let mut recorder = RunRecorder::new(self);
+        let ended = if !self.order.fresh && self.is_up_to_date(&dataset).await {
+            self.report_recalled(&dataset, &mut recorder).await?
         } else {
-            self.produce(dataset, &mut tally).await?
+            self.produce(dataset, &mut recorder).await?
         };
-        tally.commit().await?;
+        recorder.commit().await?;
         let state = match ended {
             Ok(()) => RunState::Completed,
             Err(problem) => {
@@ -195,116 +195,120 @@ impl Flight<'_> {
                 } else {
                     RunState::Failed
                 };
-                tally.outcome.problem = Some(problem);
+                recorder.outcome.problem = Some(problem);
                 state
             }
         };
-        tally.outcome.state = state;
-        tally.waiting.push(JobEvent::Ended {
+        recorder.outcome.state = state;
+        recorder.waiting.push(JobEvent::Ended {
             state,
-            problem: tally.outcome.problem.clone(),
+            problem: recorder.outcome.problem.clone(),
             at: clock::now_ms(),
         });
-        tally.commit().await?;
-        Ok(tally.outcome)
+        recorder.commit().await?;
+        Ok(recorder.outcome)
     }
 
     /// Whether the dataset of exactly these documents already stands at its target. Only recalls: it
     /// stops at the first document that would need work.
-    async fn stands(&self, dataset: &Dataset) -> bool {
+    async fn is_up_to_date(&self, dataset: &Dataset) -> bool {
         let Some(standing) = dataset.standing() else {
             return false;
         };
-        let walker = self.walker();
+        let runner = self.runner();
         let mut key = dataset.key();
-        for index in 0..self.crew.documents {
-            match walker.recall(DocumentId::from_index(index)).await {
-                Some(walked) if !self.cancel.is_cancelled() => key = extended(key, &walked),
+        for index in 0..self.plan.documents {
+            match runner.recall(DocumentId::from_index(index)).await {
+                Some(outcome) if !self.cancel.is_cancelled() => key = extended(key, &outcome),
                 _ => return false,
             }
         }
         key == standing
     }
 
-    /// Tells of the documents of a dataset that stands. The inner error ends the run.
-    async fn retell(
+    /// Reports the documents of a dataset that is up to date. The inner error ends the run.
+    async fn report_recalled(
         &self,
         dataset: &Dataset,
-        tally: &mut Tally<'_>,
+        recorder: &mut RunRecorder<'_>,
     ) -> Result<Result<(), Problem>, RunError> {
-        let walker = self.walker();
-        for index in 0..self.crew.documents {
+        let runner = self.runner();
+        for index in 0..self.plan.documents {
             if self.cancel.is_cancelled() {
                 return Ok(Err(cancelled()));
             }
             let id = DocumentId::from_index(index);
             // It is in the dataset, even if somebody has removed what is remembered of it since.
-            let walked = walker.recall(id).await;
-            let walked = walked.unwrap_or_else(|| Walked::new(id, walker.artifacts.clone()));
-            tally.hit_all(&walked);
-            tally.note(walked).await?;
+            let outcome = match runner.recall(id).await {
+                Some(outcome) => outcome,
+                None => DocumentOutcome::new(id, runner.artifacts.clone()),
+            };
+            recorder.report_hits(&outcome);
+            recorder.record(outcome).await?;
         }
-        tally.outcome.up_to_date = true;
-        tally.outcome.published = dataset.targets();
+        recorder.outcome.up_to_date = true;
+        recorder.outcome.published = dataset.targets();
         Ok(Ok(()))
     }
 
-    /// Walks the documents and feeds the dataset in index order. The inner error ends the run.
+    /// Takes the documents through the stages and feeds the dataset in index order. The inner error
+    /// ends the run.
     async fn produce(
         &self,
         mut dataset: Dataset,
-        tally: &mut Tally<'_>,
+        recorder: &mut RunRecorder<'_>,
     ) -> Result<Result<(), Problem>, RunError> {
         if let Err(failure) = dataset.begin().await {
             return Ok(Err(*failure.problem));
         }
-        let walker = Arc::new(self.walker());
-        let mut walks = stream::iter(0..self.crew.documents)
+        let runner = Arc::new(self.runner());
+        let mut outcomes = stream::iter(0..self.plan.documents)
             .map(|index| {
                 let id = DocumentId::from_index(index);
-                let walker = walker.clone();
+                let runner = runner.clone();
                 let artifacts = self.executor.artifacts.clone();
                 async move {
-                    // A task of its own, so that walks use all cores and a panic stays in it.
-                    let walk = AbortOnDrop(tokio::spawn(async move { walker.walk(id).await }));
-                    let walked = walk.await;
-                    walked.unwrap_or_else(|join| Walked::panicked(id, join, artifacts))
+                    // A task of its own, so that documents use all cores and a panic stays in it.
+                    let task = AbortOnDrop(tokio::spawn(async move { runner.run(id).await }));
+                    let outcome = task.await;
+                    outcome.unwrap_or_else(|join| DocumentOutcome::panicked(id, join, artifacts))
                 }
             })
-            .buffered(self.crew.window);
+            .buffered(self.plan.window);
         let mut key = dataset.key();
         loop {
-            let walked = tokio::select! {
+            let outcome = tokio::select! {
                 biased;
                 () = self.cancel.cancelled() => return Ok(Err(cancelled())),
-                walked = walks.next() => walked,
+                outcome = outcomes.next() => outcome,
             };
-            let Some(mut walked) = walked else { break };
-            if let Some(problem) = walked.ends_run() {
+            let Some(mut outcome) = outcome else { break };
+            if let Some(problem) = outcome.ends_run() {
                 return Ok(Err(problem));
             }
-            if walked.failure.is_none()
-                && let Err(failure) = dataset.add(&mut walked, &walker).await
+            if outcome.failure.is_none()
+                && let Err(failure) = dataset.add(&mut outcome, &runner).await
             {
                 return Ok(Err(*failure.problem));
             }
-            key = extended(key, &walked);
-            tally.note(walked).await?;
+            key = extended(key, &outcome);
+            recorder.record(outcome).await?;
         }
-        drop(walks);
-        tally.commit().await?;
-        if tally.outcome.succeeded == 0 && self.crew.documents > 0 {
-            return Ok(Err(nothing_succeeded(&tally.outcome.dead_letters)));
+        drop(outcomes);
+        recorder.commit().await?;
+        if recorder.outcome.succeeded == 0 && self.plan.documents > 0 {
+            return Ok(Err(nothing_succeeded(&recorder.outcome.dead_letters)));
         }
         let finished = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Ok(Err(cancelled())),
-            finished = dataset.finish(&tally.outcome) => finished,
+            finished = dataset.finish(&recorder.outcome) => finished,
         };
         if self.cancel.is_cancelled() {
             return Ok(Err(cancelled()));
         }
         // From here on nothing is cancelled: the dataset appears, and the run tells so.
+        let missing = dataset.missing();
         let published = match finished {
             Ok(()) => dataset.publish(key).await,
             Err(failure) => Err(failure),
@@ -315,16 +319,17 @@ impl Flight<'_> {
                     self.observer
                         .progress(&Progress::Published { path: path.clone() });
                 }
-                tally.outcome.published = paths;
+                recorder.outcome.published = paths;
+                recorder.outcome.problem = missing;
                 Ok(Ok(()))
             }
             Err(failure) => Ok(Err(*failure.problem)),
         }
     }
 
-    fn walker(&self) -> Walker {
-        Walker {
-            crew: self.crew.clone(),
+    fn runner(&self) -> DocumentRunner {
+        DocumentRunner {
+            plan: self.plan.clone(),
             artifacts: self.executor.artifacts.clone(),
             observer: self.observer.clone(),
             seed: self.order.spec.seed,
@@ -336,13 +341,13 @@ impl Flight<'_> {
 
 /// The dataset key after one more document: what a dataset depends on is the sequence of its
 /// documents' artifacts and failures.
-fn extended(key: Digest, walked: &Walked) -> Digest {
-    let mut parts = vec![key.as_bytes().to_vec(), walked.id.to_string().into_bytes()];
-    for (slot, digest) in walked.slots.digests() {
+fn extended(key: Digest, outcome: &DocumentOutcome) -> Digest {
+    let mut parts = vec![key.as_bytes().to_vec(), outcome.id.to_string().into_bytes()];
+    for (slot, digest) in outcome.slots.digests() {
         parts.push(slot.name().as_bytes().to_vec());
         parts.push(digest.as_bytes().to_vec());
     }
-    if let Some((stage, failure)) = &walked.failure {
+    if let Some((stage, failure)) = &outcome.failure {
         parts.push(stage.clone().into_bytes());
         parts.push(failure.problem.code.clone().into_bytes());
     }
@@ -375,21 +380,21 @@ fn nothing_succeeded(dead: &[DeadLetter]) -> Problem {
 
 /// Counts what happened and commits it in groups: artifacts first, then the job events that speak
 /// of them.
-struct Tally<'a> {
-    flight: &'a Flight<'a>,
+struct RunRecorder<'a> {
+    run: &'a ActiveRun<'a>,
     outcome: RunOutcome,
     waiting: Vec<JobEvent>,
     committed: Instant,
 }
 
-impl<'a> Tally<'a> {
-    fn new(flight: &'a Flight<'a>) -> Self {
+impl<'a> RunRecorder<'a> {
+    fn new(run: &'a ActiveRun<'a>) -> Self {
         Self {
-            flight,
+            run,
             outcome: RunOutcome {
-                run: flight.run,
+                run: run.run,
                 state: RunState::Running,
-                documents: flight.crew.documents,
+                documents: run.plan.documents,
                 succeeded: 0,
                 dead_letters: Vec::new(),
                 problem: None,
@@ -403,10 +408,10 @@ impl<'a> Tally<'a> {
     }
 
     /// Reports every stage of a document that was recalled whole.
-    fn hit_all(&self, walked: &Walked) {
-        for stage in self.flight.crew.stage_ids() {
-            self.flight.observer.progress(&Progress::Stage {
-                document: walked.id,
+    fn report_hits(&self, outcome: &DocumentOutcome) {
+        for stage in self.run.plan.stage_ids() {
+            self.run.observer.progress(&Progress::Stage {
+                document: outcome.id,
                 stage,
                 hit: true,
                 spent: Duration::ZERO,
@@ -414,18 +419,18 @@ impl<'a> Tally<'a> {
         }
     }
 
-    async fn note(&mut self, walked: Walked) -> Result<(), RunError> {
-        let Walked {
+    async fn record(&mut self, outcome: DocumentOutcome) -> Result<(), RunError> {
+        let DocumentOutcome {
             id: document,
             spent,
             remarks,
             failure,
             ..
-        } = walked;
+        } = outcome;
         let told = failure
             .as_ref()
             .map(|(stage, failure)| (stage.clone(), (*failure.problem).clone()));
-        self.flight.observer.progress(&Progress::Document {
+        self.run.observer.progress(&Progress::Document {
             document,
             failure: told,
         });
@@ -464,14 +469,14 @@ impl<'a> Tally<'a> {
         if self.waiting.is_empty() {
             return Ok(());
         }
-        let executor = self.flight.executor;
+        let executor = self.run.executor;
         executor
             .artifacts
             .flush()
             .await
             .map_err(RunError::Artifacts)?;
         let events = std::mem::take(&mut self.waiting);
-        let appended = executor.jobs.append(self.flight.run, events).await;
+        let appended = executor.jobs.append(self.run.run, events).await;
         appended.map_err(RunError::Store)
     }
 }

@@ -7,6 +7,7 @@
 pub mod artifact;
 pub mod clock;
 pub mod executor;
+pub mod extension;
 pub mod files;
 pub mod job;
 pub mod progress;

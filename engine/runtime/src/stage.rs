@@ -12,7 +12,7 @@ use docgenie_document::{
     Code, Digest, DocumentId, Seed, Slot, SlotValue,
     code::{Problem, chain},
 };
-pub use docgenie_pipeline::{Scope, SlotUse, StageSpec};
+pub use docgenie_pipeline::{Implied, Scope, SlotUse, StageSpec, Variants};
 use futures::FutureExt;
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     artifact::{ArtifactError, DocumentSlots},
+    extension::Extensions,
     files::DatasetFolder,
 };
 
@@ -34,6 +35,8 @@ pub struct StageEnv {
     pub inputs: Vec<PathBuf>,
     /// How many documents are worked on at once (`--jobs`).
     pub jobs: usize,
+    /// What extends the engine.
+    pub extensions: Arc<dyn Extensions>,
 }
 
 /// A configuration that can become a stage.
@@ -56,6 +59,11 @@ pub trait StageConfig: Serialize + DeserializeOwned + JsonSchema + Send + 'stati
 
     /// The slots it touches with these options.
     fn slots(&self) -> SlotUse;
+
+    /// The stages that these options ask for besides.
+    fn implies(&self) -> Vec<Implied> {
+        Vec::new()
+    }
 
     /// Makes the stage: loads templates, finds programs, checks what the schema cannot.
     ///
@@ -95,6 +103,12 @@ pub trait DocumentStage: Send + Sync {
         String::new()
     }
 
+    /// What else the result for this document depends on, where only its slots tell: the model for
+    /// the language it is in. It is asked for before every recall, so that it must be quick.
+    async fn identity_for(&self, _document: &DocumentContext) -> Result<String, StageFailure> {
+        Ok(String::new())
+    }
+
     /// Whether the result depends on the document's seed and index. Results of stages that do not
     /// are shared between documents and runs.
     fn seeded(&self) -> bool {
@@ -121,6 +135,13 @@ pub trait DatasetStage: Send {
     /// What the result depends on beside options and documents.
     fn identity(&self) -> String {
         String::new()
+    }
+
+    /// The folder of the dataset that holds all that the stage writes and nothing else, where a
+    /// dataset is of use without it. Where the stage fails, that folder is left out and the run goes
+    /// on; otherwise its failure ends the run.
+    fn part(&self) -> Option<String> {
+        None
     }
 
     /// Before the first document.
@@ -428,6 +449,10 @@ impl StageKind {
             scope: C::SCOPE,
             starts_documents: C::STARTS_DOCUMENTS,
             options: schema.to_value(),
+            variants: None,
+            implies: Arc::new(|options| {
+                parse::<C>(options.clone()).map_or_else(|_| Vec::new(), |config| config.implies())
+            }),
             slots: Arc::new(|options| {
                 parse::<C>(options.clone())
                     .map_or_else(|_| SlotUse::default(), |config| config.slots())
@@ -465,6 +490,31 @@ impl StageKind {
             version: 0,
             neutral_options: &[],
             build: Arc::new(build),
+        }
+    }
+
+    /// The same stage under a name of its own, with one option set for good. `options` is the schema
+    /// of the others.
+    #[must_use]
+    pub fn preset(&self, name: &str, summary: &str, options: Value, set: (&str, Value)) -> Self {
+        let (build, slots, (option, value)) = (self.build.clone(), self.spec.slots.clone(), set);
+        let option = option.to_owned();
+        let whole = move |mut options: Map<String, Value>| {
+            options.insert(option.clone(), value.clone());
+            options
+        };
+        let whole_for_slots = whole.clone();
+        Self {
+            spec: StageSpec {
+                name: name.to_owned(),
+                summary: summary.to_owned(),
+                options,
+                variants: None,
+                slots: Arc::new(move |options| slots(&whole_for_slots(options.clone()))),
+                ..self.spec.clone()
+            },
+            build: Arc::new(move |options, env| build(whole(options), env)),
+            ..self.clone()
         }
     }
 

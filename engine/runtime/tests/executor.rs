@@ -87,6 +87,9 @@ impl DocumentStage for Write {
 /// How often `Print` has worked, by test.
 static WORKED: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
+/// The paper that `Print` uses for a document, by test.
+static PAPERS: Mutex<BTreeMap<String, BTreeMap<String, String>>> = Mutex::new(BTreeMap::new());
+
 /// Turns text into a file, and fails where it is told to.
 #[derive(Serialize, Deserialize, JsonSchema)]
 struct Print {
@@ -129,6 +132,17 @@ const REFUSED: Code = Code::new("DG0999");
 
 #[async_trait]
 impl DocumentStage for Print {
+    async fn identity_for(&self, document: &DocumentContext) -> Result<String, StageFailure> {
+        let papers = PAPERS.lock().unwrap().get(&self.test).cloned();
+        let Some(papers) = papers else {
+            return Ok(String::new());
+        };
+        let html = document.read::<Html>().await?;
+        let mut papers = papers.into_iter();
+        let found = papers.find(|(name, _)| html.0.split(' ').any(|word| word == name));
+        Ok(found.map(|(_, paper)| paper).unwrap_or_default())
+    }
+
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         *WORKED.lock().unwrap().entry(self.test.clone()).or_default() += 1;
         let name = document.id.to_string();
@@ -278,6 +292,13 @@ impl DatasetStage for Binder {
 struct MemoryArtifacts {
     blobs: Mutex<BTreeMap<Digest, Vec<u8>>>,
     memos: Mutex<BTreeMap<Digest, Memo>>,
+}
+
+impl MemoryArtifacts {
+    fn damage(&self) {
+        let mut blobs = self.blobs.lock().unwrap();
+        blobs.values_mut().for_each(|bytes| bytes.push(b'!'));
+    }
 }
 
 #[async_trait]
@@ -471,6 +492,7 @@ fn order(
             pipeline_dir: folder.to_owned(),
             inputs: vec![],
             jobs,
+            extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
         },
         plan,
         fresh: false,
@@ -612,6 +634,30 @@ async fn more_documents_or_other_options_redo_only_what_they_touch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_document_alone_depends_on_redoes_that_document() {
+    let bench = Bench::new();
+    let run = || bench.run(json!({ "count": 4 }), json!({ "test": "paper" }));
+    let load = |name: &str, paper: &str| {
+        let mut papers = PAPERS.lock().unwrap();
+        let papers = papers.entry("paper".to_owned()).or_default();
+        papers.insert(name.to_owned(), paper.to_owned());
+    };
+    load("document_2", "white");
+    run().await;
+    assert_eq!(bench.heard_hits(), (0, 8));
+    load("document_9", "blue");
+    assert!(run().await.up_to_date, "nobody needs that paper");
+    assert_eq!(bench.heard_hits(), (8, 0));
+    load("document_2", "yellow");
+    run().await;
+    assert_eq!(bench.heard_hits(), (7, 1));
+
+    bench.artifacts.damage();
+    let outcome = run().await;
+    assert_eq!(outcome.succeeded, 4, "what is damaged is made anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_limit_makes_the_first_documents_and_a_scratch_run_leaves_no_record() {
     let bench = Bench::new();
     let record = bench.folder.path().join("home/published");
@@ -715,13 +761,7 @@ async fn a_damaged_artifact_is_made_anew() {
         .run(json!({ "count": 3 }), json!({ "test": "damage" }))
         .await;
     let whole = tree(&bench.out());
-    bench
-        .artifacts
-        .blobs
-        .lock()
-        .unwrap()
-        .values_mut()
-        .for_each(|bytes| bytes.push(b'!'));
+    bench.artifacts.damage();
     let changed = json!({ "test": "damage", "fails": ["document_99"] });
     let outcome = bench.run(json!({ "count": 3 }), changed).await;
     assert_eq!(outcome.succeeded, 3);
@@ -736,13 +776,7 @@ async fn an_artifact_that_only_the_dataset_reads_is_made_anew() {
     let whole = tree(&bench.out());
     fs::remove_dir_all(bench.out()).unwrap();
     bench.heard_hits();
-    bench
-        .artifacts
-        .blobs
-        .lock()
-        .unwrap()
-        .values_mut()
-        .for_each(|bytes| bytes.push(b'!'));
+    bench.artifacts.damage();
     let outcome = bench.run(write, print).await;
     assert_eq!((outcome.state, outcome.succeeded), (RunState::Completed, 3));
     assert_eq!(bench.heard_hits(), (6, 6));

@@ -4,6 +4,7 @@ mod barcode;
 mod check_digits;
 mod dice;
 mod doc_type;
+mod drafts;
 mod draw;
 mod files;
 mod fonts;
@@ -19,13 +20,14 @@ mod value;
 use std::{error::Error, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use docgenie_document::{Code, Slot, slot::Html};
+use docgenie_document::{Code, Slot, slot::Html, truth::Drafts};
 use docgenie_runtime::stage::{
-    Built, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig, StageEnv,
+    Built, DocumentContext, DocumentStage, Implied, Outputs, Scope, SlotUse, StageConfig, StageEnv,
     StageFailure, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::{OneOrMany, markup::Markup};
 use dice::Dice;
@@ -42,6 +44,8 @@ pub const UNKNOWN_TYPE: Code = Code::new("DG0603");
 pub const UNKNOWN_LOOK: Code = Code::new("DG0604");
 /// A template failed on a document.
 pub const TEMPLATE_FAILED: Code = Code::new("DG0605");
+/// What was annotated is not what a form of ground truth asks for.
+pub const BAD_DRAFT: Code = Code::new("DG0607");
 /// A page whose mark-up cannot be read.
 pub const BAD_MARKUP: Code = Code::new("DG0606");
 
@@ -65,6 +69,34 @@ pub struct AuthorConfig {
     pub paper: String,
     /// One layout family instead of all of a type.
     pub layout: Option<String>,
+    /// Further forms of ground truth to annotate for, such as `plugin:kie`. Each is made and checked
+    /// once boxes are known, behind the other stages, or where the pipeline has it as a stage.
+    pub ground_truth: Vec<FormatOption>,
+}
+
+/// A form of ground truth, by its name or with its params.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum FormatOption {
+    /// Its name.
+    Name(String),
+    /// Its name and what it is told.
+    With {
+        /// Its name.
+        format: String,
+        /// Its params.
+        #[serde(default)]
+        params: Map<String, Value>,
+    },
+}
+
+impl FormatOption {
+    fn parts(&self) -> (&str, Map<String, Value>) {
+        match self {
+            Self::Name(format) => (format, Map::new()),
+            Self::With { format, params } => (format, params.clone()),
+        }
+    }
 }
 
 /// Who writes.
@@ -86,6 +118,7 @@ impl Default for AuthorConfig {
             templates: None,
             paper: "auto".to_owned(),
             layout: None,
+            ground_truth: Vec::new(),
         }
     }
 }
@@ -100,10 +133,25 @@ impl StageConfig for AuthorConfig {
     const NEUTRAL_OPTIONS: &'static [&'static str] = &["count"];
 
     fn slots(&self) -> SlotUse {
+        let mut writes = vec![Slot::Html, Slot::GroundTruth];
+        if !self.ground_truth.is_empty() {
+            writes.push(Slot::Drafts);
+        }
         SlotUse {
-            writes: vec![Slot::Html, Slot::GroundTruth],
+            writes,
             ..SlotUse::default()
         }
+    }
+
+    fn implies(&self) -> Vec<Implied> {
+        let formats = self.ground_truth.iter().map(FormatOption::parts);
+        formats
+            .map(|(format, options)| Implied {
+                uses: format.to_owned(),
+                options,
+                asked_by: "ground_truth",
+            })
+            .collect()
     }
 
     fn build(self, env: &StageEnv) -> Result<Built, StageFailure> {
@@ -113,8 +161,14 @@ impl StageConfig for AuthorConfig {
             .map(|folder| env.pipeline_dir.join(folder));
         let author = Author::new(&self, templates.as_ref())?;
         let count = self.count;
+        let formats = self.ground_truth.iter().map(FormatOption::parts);
+        let formats = formats.map(|(name, params)| {
+            let format = env.extensions.truth_format(name, params)?;
+            Ok::<_, StageFailure>(drafts::Asked::new(format))
+        });
         Ok(Built::Document(Arc::new(AuthorStage {
             author: Arc::new(author),
+            formats: formats.collect::<Result<_, _>>()?,
             count,
         })))
     }
@@ -304,6 +358,7 @@ fn unknown(code: Code, what: &str, given: &str, known: &[&str]) -> StageFailure 
 
 struct AuthorStage {
     author: Arc<Author>,
+    formats: Vec<drafts::Asked>,
     count: u64,
 }
 
@@ -314,7 +369,12 @@ impl DocumentStage for AuthorStage {
     }
 
     fn identity(&self) -> String {
-        format!("templates {}", self.author.set.digest())
+        let formats = self
+            .formats
+            .iter()
+            .map(|format| format!(", {}", format.identity()));
+        let formats: String = formats.collect();
+        format!("templates {}{formats}", self.author.set.digest())
     }
 
     fn seeded(&self) -> bool {
@@ -323,17 +383,24 @@ impl DocumentStage for AuthorStage {
 
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let (author, seed) = (Arc::clone(&self.author), document.seed);
-        blocking(move || {
+        let (truth, outputs) = blocking(move || {
             let page = author.page(seed)?;
+            let truth = page.markup.truth();
             let outputs = Outputs::new()
                 .with(&Html(page.markup.clean()))?
-                .with(&page.markup.truth())?;
-            Ok(match page.remark {
-                Some(remark) => outputs.noting(remark),
-                None => outputs,
-            })
+                .with(&truth)?;
+            let outputs = page.remark.into_iter().fold(outputs, Outputs::noting);
+            Ok((truth, outputs))
         })
-        .await
+        .await?;
+        if self.formats.is_empty() {
+            return Ok(outputs);
+        }
+        let mut drafts = Drafts::default();
+        for format in &self.formats {
+            drafts.0.push(format.accepted(truth.draft()).await?);
+        }
+        outputs.with(&drafts)
     }
 }
 

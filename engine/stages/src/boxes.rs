@@ -12,7 +12,7 @@ use docgenie_document::{
     Code, Slot,
     geometry::{Rect, Size},
     slot::{Html, Pdf},
-    text::{Page, Segment, Segments, Word, Words},
+    text::{Page, Segments, Word, Words},
     truth::{GroundTruth, Handwriting, Layout, VisualElements},
 };
 use docgenie_runtime::stage::{
@@ -208,8 +208,8 @@ pub fn boxes(
     };
     let truth = truth.map(|truth| places.truth(truth, markup));
     Ok(Boxes {
+        segments: Segments::of(&text.words),
         words: text.words,
-        segments: text.segments,
         layout,
         truth,
         handwriting,
@@ -221,7 +221,6 @@ pub fn boxes(
 #[derive(Default)]
 struct Text {
     words: Words,
-    segments: Segments,
     /// The chunks that each word carries, each with the box around what it shows of it.
     chunks: Vec<Vec<(u32, Rect)>>,
     /// Numbers of visual elements with the page and the box of their fill.
@@ -265,19 +264,16 @@ fn read(pdf: &Pdf, markup: Option<&Markup>) -> Result<Text, BoxesError> {
     Ok(text)
 }
 
-/// Adds the words of a page with its lines and blocks; what lies outside the page is not there.
+/// Adds the words of a page; what lies outside the page is not there.
 fn add_page(text: &mut Text, page: u32, size: Size, blocks: Vec<Block>) {
     let mut number_of_block = 0;
     for block in blocks {
-        let mut lines: Vec<Segment> = Vec::new();
+        let mut number_of_line = 0;
         for line in block {
             let first = text.words.words.len();
             for draft in line {
-                let at = (
-                    number_of_block,
-                    index(lines.len()),
-                    index(text.words.words.len() - first),
-                );
+                let number = index(text.words.words.len() - first);
+                let at = (number_of_block, number_of_line, number);
                 if let Some(word) = word(&draft, page, size, at) {
                     text.words.words.push(word);
                     let chunks = draft.chunks().into_iter();
@@ -286,28 +282,10 @@ fn add_page(text: &mut Text, page: u32, size: Size, blocks: Vec<Block>) {
                     text.chunks.push(inside.collect());
                 }
             }
-            let line_number = Some(index(lines.len()));
-            lines.extend(segment(text, page, number_of_block, line_number, first));
+            number_of_line += u32::from(text.words.words.len() > first);
         }
-        if let Some(first) = lines.first().and_then(|line| line.words.first()) {
-            let whole = segment(text, page, number_of_block, None, *first as usize);
-            text.segments.blocks.extend(whole);
-            text.segments.lines.append(&mut lines);
-            number_of_block += 1;
-        }
+        number_of_block += u32::from(number_of_line > 0);
     }
-}
-
-/// The segment of the words from `first` to the last so far; `None` if there are none.
-fn segment(text: &Text, page: u32, block: u32, line: Option<u32>, first: usize) -> Option<Segment> {
-    let words = &text.words.words[first..];
-    Some(Segment {
-        page,
-        block,
-        line,
-        rect: Rect::union_all(words.iter().map(|word| &word.rect))?,
-        words: (index(first)..index(text.words.words.len())).collect(),
-    })
 }
 
 /// A word at its block, line and number; `None` if none of it lies on the page.

@@ -148,6 +148,7 @@ mod tests {
             pipeline_dir: PathBuf::new(),
             inputs,
             jobs: 1,
+            extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
         };
         match (InputConfig { max_megabytes: 1 }).build(&env)? {
             Built::Document(stage) => Ok(stage),

@@ -10,6 +10,7 @@ pub mod ocr;
 mod one_or_many;
 pub mod overlay;
 pub mod package;
+pub mod place;
 pub mod raster;
 pub mod render;
 pub mod verify;

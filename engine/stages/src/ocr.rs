@@ -156,29 +156,8 @@ language comes in a package of its own, such as `tesseract-ocr-deu`.
             let (name, value) = ENVIRONMENT;
             tracing::warn!("reading takes three times as long where {name} is not {value}");
         }
-        let data = Tessdata::find()?;
-        let mut used = self.named()?;
-        if self.has_auto() {
-            used.extend(data.installed().iter().cloned());
-        }
-        if used.is_empty() {
-            return Err(
-                StageFailure::new(BAD_OPTIONS, "`languages` names no language")
-                    .hint("name one, or `auto` for the language of the ground truth"),
-            );
-        }
-        let version = engine::version();
-        let digests = used.iter().map(|language| {
-            let digest = data.digest(language)?;
-            Ok(format!(" {language}:{}", &digest.to_string()[..12]))
-        });
-        let digests = digests.collect::<Result<String, OcrError>>()?;
-        Ok(Built::Document(Arc::new(Stage {
-            identity: format!("tesseract {version}{digests}"),
-            engine: format!("tesseract {version}"),
-            pool: Arc::new(Pool::new(data, env.jobs)),
-            options: self,
-        })))
+        let stage = Stage::new(self, Tessdata::find()?, env.jobs)?;
+        Ok(Built::Document(Arc::new(stage)))
     }
 }
 
@@ -187,26 +166,62 @@ const FALLBACK: &str = "eng";
 
 struct Stage {
     options: OcrConfig,
-    identity: String,
     engine: String,
+    /// Versions of the data that the options name.
+    named: String,
+    data: Tessdata,
     pool: Arc<Pool>,
 }
 
-#[async_trait]
-impl DocumentStage for Stage {
-    fn identity(&self) -> String {
-        self.identity.clone()
+impl Stage {
+    fn new(options: OcrConfig, data: Tessdata, jobs: usize) -> Result<Self, StageFailure> {
+        let named = options.named()?;
+        if named.is_empty() && !options.has_auto() {
+            return Err(
+                StageFailure::new(BAD_OPTIONS, "`languages` names no language")
+                    .hint("name one, or `auto` for the language of the ground truth"),
+            );
+        }
+        Ok(Self {
+            engine: format!("tesseract {}", engine::version()),
+            named: data.versions(&named)?,
+            pool: Arc::new(Pool::new(data.clone(), jobs)),
+            data,
+            options,
+        })
     }
 
-    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
-        let images = document.read::<PageImages>().await?;
+    /// The languages to read a document in.
+    async fn languages(&self, document: &DocumentContext) -> Result<Vec<Language>, StageFailure> {
         let truth = match self.options.has_auto() {
             true => document.read_if_present::<GroundTruth>().await?,
             false => None,
         };
         let own = truth.as_deref().map(|truth| truth.language.as_str());
         let own = own.filter(|language| !language.is_empty());
-        let languages = self.options.resolve(own.unwrap_or(FALLBACK))?;
+        Ok(self.options.resolve(own.unwrap_or(FALLBACK))?)
+    }
+}
+
+#[async_trait]
+impl DocumentStage for Stage {
+    fn identity(&self) -> String {
+        format!("{}{}", self.engine, self.named)
+    }
+
+    /// The data of the document's own language: what else is installed is nothing to it.
+    async fn identity_for(&self, document: &DocumentContext) -> Result<String, StageFailure> {
+        if !self.options.has_auto() {
+            return Ok(String::new());
+        }
+        let languages = self.languages(document).await?;
+        let data = self.data.clone();
+        blocking(move || Ok(data.versions(&languages)?)).await
+    }
+
+    async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
+        let images = document.read::<PageImages>().await?;
+        let languages = self.languages(document).await?;
         let reading = Reading {
             dpi: self.options.dpi,
             min_confidence: self.options.min_confidence,

@@ -1,4 +1,5 @@
-//! Generated from `wit/v0.1/plugin.wit`. The three worlds share the types and imports of the first.
+//! Generated from `wit/plugin.wit`, a copy of the repository's `wit/v0.1` that goes wherever the crate goes.
+//! The three worlds share the types and imports of the first.
 
 #![allow(
     missing_docs,
@@ -10,7 +11,7 @@
 #![doc(hidden)]
 
 wit_bindgen::generate!({
-    path: "../../wit/v0.1",
+    path: "wit",
     world: "dataset-exporter",
     additional_derives: [PartialEq],
     generate_unused_types: true,
@@ -20,7 +21,7 @@ wit_bindgen::generate!({
 
 pub mod visual_element {
     wit_bindgen::generate!({
-        path: "../../wit/v0.1",
+        path: "wit",
         world: "visual-element",
         additional_derives: [PartialEq],
         with: {
@@ -36,7 +37,7 @@ pub mod visual_element {
 
 pub mod ground_truth_format {
     wit_bindgen::generate!({
-        path: "../../wit/v0.1",
+        path: "wit",
         world: "ground-truth-format",
         with: {
             "docgenie:plugin/types@0.1.0": super::docgenie::plugin::types,

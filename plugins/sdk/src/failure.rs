@@ -65,8 +65,8 @@ impl From<serde_json::Error> for Failure {
 
 pub(crate) fn explain(refusal: Refusal) -> String {
     match refusal {
-        Refusal::BadPath(path) => format!("`{path}` cannot be the path of a file"),
-        Refusal::Exists(path) => format!("`{path}` has been written already"),
+        Refusal::BadPath(what) => format!("a path cannot be used: {what}"),
+        Refusal::Exists(what) => format!("a file cannot be written again: {what}"),
         Refusal::OverQuota(what) => format!("the dataset has grown too large: {what}"),
         Refusal::Io(what) => format!("a file cannot be written: {what}"),
     }

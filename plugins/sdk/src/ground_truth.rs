@@ -1,10 +1,10 @@
 //! Ground-truth formats.
 
 use schemars::JsonSchema;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{Document, Offer, Problem, Result, bindings::docgenie::plugin::types, offer};
+use crate::{Document, Failure, Offer, Problem, Result, bindings::docgenie::plugin::types, offer};
 
 /// A form of ground truth. It takes part before a document is written, when it says what is to be
 /// annotated, and once its boxes are known, when it makes and checks what the dataset will hold.
@@ -12,8 +12,7 @@ use crate::{Document, Offer, Problem, Result, bindings::docgenie::plugin::types,
 /// ```
 /// use docgenie_plugin::{Document, GroundTruthFormat, Offer, Problem, Result};
 /// use schemars::JsonSchema;
-/// use serde::Deserialize;
-/// use serde_json::{Value, json};
+/// use serde::{Deserialize, Serialize};
 ///
 /// /// A sentence about the document.
 /// struct Caption;
@@ -21,25 +20,34 @@ use crate::{Document, Offer, Problem, Result, bindings::docgenie::plugin::types,
 /// #[derive(Deserialize, JsonSchema)]
 /// struct Params {}
 ///
+/// #[derive(Deserialize, JsonSchema)]
+/// struct Draft {
+///     /// One sentence that says what the document is about.
+///     caption: String,
+/// }
+///
+/// #[derive(Deserialize, Serialize)]
+/// struct Truth {
+///     caption: String,
+///     language: String,
+/// }
+///
 /// impl GroundTruthFormat for Caption {
 ///     type Params = Params;
+///     type Draft = Draft;
+///     type Truth = Truth;
 ///     const OFFER: Offer = Offer::new("caption", "Caption", "A sentence about the document.");
 ///
 ///     fn instructions(_: &Params) -> Result<String> {
 ///         Ok("Say in one sentence what the document is about, as `caption`.".to_owned())
 ///     }
 ///
-///     fn draft_schema(_: &Params) -> Result<Value> {
-///         let properties = json!({ "caption": { "type": "string" } });
-///         Ok(json!({ "type": "object", "properties": properties, "required": ["caption"] }))
+///     fn build(_: &Params, draft: Draft, document: &Document) -> Result<Truth> {
+///         Ok(Truth { caption: draft.caption, language: document.language() })
 ///     }
 ///
-///     fn build(_: &Params, draft: Value, document: &Document) -> Result<Value> {
-///         Ok(json!({ "caption": draft["caption"], "language": document.language() }))
-///     }
-///
-///     fn verify(_: &Params, truth: &Value, _: &Document) -> Result<Vec<Problem>> {
-///         let empty = truth["caption"].as_str().is_none_or(str::is_empty);
+///     fn verify(_: &Params, truth: &Truth, _: &Document) -> Result<Vec<Problem>> {
+///         let empty = truth.caption.is_empty();
 ///         Ok(empty.then(|| Problem::new("/caption", "it says nothing")).into_iter().collect())
 ///     }
 /// }
@@ -50,6 +58,14 @@ use crate::{Document, Offer, Problem, Result, bindings::docgenie::plugin::types,
 pub trait GroundTruthFormat: Sized + 'static {
     /// What the user may set; see [`Exporter::Params`](crate::Exporter::Params).
     type Params: DeserializeOwned + JsonSchema;
+
+    /// What the writer of a document annotates. Its JSON Schema, with the comments, is what the
+    /// writer is asked for. Writers may say more than that, since one draft serves all formats of a
+    /// run: do not deny unknown fields.
+    type Draft: DeserializeOwned + JsonSchema;
+
+    /// What the dataset holds of a document.
+    type Truth: Serialize + DeserializeOwned;
 
     /// What it is.
     const OFFER: Offer;
@@ -66,23 +82,22 @@ pub trait GroundTruthFormat: Sized + 'static {
     /// A [`Failure`](crate::Failure).
     fn instructions(params: &Self::Params) -> Result<String>;
 
-    /// JSON Schema that a writer's draft must satisfy.
-    ///
-    /// # Errors
-    /// A [`Failure`](crate::Failure).
-    fn draft_schema(params: &Self::Params) -> Result<Value>;
-
     /// From what the writer annotated and the finished document to the final ground truth.
     ///
     /// # Errors
     /// A [`Failure`](crate::Failure).
-    fn build(params: &Self::Params, draft: Value, document: &Document) -> Result<Value>;
+    fn build(params: &Self::Params, draft: Self::Draft, document: &Document)
+    -> Result<Self::Truth>;
 
     /// What is not true of the document; pointers are into the ground truth.
     ///
     /// # Errors
     /// A [`Failure`](crate::Failure).
-    fn verify(params: &Self::Params, truth: &Value, document: &Document) -> Result<Vec<Problem>>;
+    fn verify(
+        params: &Self::Params,
+        truth: &Self::Truth,
+        document: &Document,
+    ) -> Result<Vec<Problem>>;
 }
 
 /// The formats of a plugin; implemented by [`ground_truth_formats!`](crate::ground_truth_formats).
@@ -118,23 +133,40 @@ impl GroundTruthEntry {
             describe: || G::OFFER.describe::<G::Params>(),
             check: |params| offer::check(params, G::check),
             instructions: |params| G::instructions(&offer::parse(params)?),
-            draft_schema: |params| G::draft_schema(&offer::parse(params)?),
+            draft_schema: |params| {
+                offer::parse::<G::Params>(params)?;
+                Ok(offer::schema::<G::Draft>())
+            },
             build: |params, draft, document| {
-                G::build(
-                    &offer::parse(params)?,
-                    serde_json::from_str(draft)?,
-                    document,
-                )
+                let draft = offer::parse(draft).map_err(|problems| {
+                    Failure::unsuitable(format!("its draft does not fit: {}", said(&problems)))
+                })?;
+                let truth = G::build(&offer::parse(params)?, draft, document)?;
+                Ok(serde_json::to_value(truth)?)
             },
             verify: |params, truth, document| {
-                G::verify(
-                    &offer::parse(params)?,
-                    &serde_json::from_str(truth)?,
-                    document,
-                )
+                let params = offer::parse(params)?;
+                match offer::parse(truth) {
+                    Ok(truth) => G::verify(&params, &truth, document),
+                    Err(problems) => Ok(problems),
+                }
             },
         }
     }
+}
+
+fn said(problems: &[Problem]) -> String {
+    let each = problems.iter().map(|problem| {
+        let Problem {
+            pointer, message, ..
+        } = problem;
+        if pointer.is_empty() {
+            message.clone()
+        } else {
+            format!("`{pointer}`: {message}")
+        }
+    });
+    each.collect::<Vec<_>>().join("; ")
 }
 
 /// Exports the types that are named as the plugin's ground-truth formats.

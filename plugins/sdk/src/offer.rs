@@ -37,10 +37,15 @@ impl Offer {
             id: self.id.to_owned(),
             title: self.title.to_owned(),
             summary: self.summary.to_owned(),
-            params_schema: schemars::schema_for!(P).as_value().to_string(),
+            params_schema: schema::<P>().to_string(),
             traits: self.traits.to_owned(),
         }
     }
+}
+
+/// The JSON Schema of a type.
+pub(crate) fn schema<T: JsonSchema>() -> Value {
+    schemars::schema_for!(T).into()
 }
 
 /// Reads params. What is wrong with them is said with the place where it is.

@@ -5,11 +5,14 @@ use std::{collections::BTreeMap, env, fs, path::Path, thread};
 use serde_json::{Value, json};
 
 use crate::{
-    Document, Exporter, Extent, Failure, Page, Point, Problem, Rect, Region, Result, Size, Summary,
-    Tally, Word,
+    Document, Drawn, Element, Exporter, Extent, Failure, GroundTruthFormat, Page, Picture, Point,
+    Problem, Rect, Region, Request, Result, Size, Summary, Tally, Word,
     bindings::exports::docgenie::plugin::exporter as wit,
+    element::ElementEntry,
     exporter::ExporterEntry,
+    ground_truth::GroundTruthEntry,
     host::{self, sink},
+    offer,
 };
 
 /// A word of 10 points, `[x, y, width, height]` in points.
@@ -312,9 +315,7 @@ impl Exported {
 
 /// Writes the files into `<folder>/<offer>-<test>`, and beside it a report like the host's.
 fn keep(folder: &Path, offer: &str, exported: &Exported) -> Result<()> {
-    let thread = thread::current();
-    let test = thread.name().unwrap_or_default().replace("::", "-");
-    let name = format!("{offer}-{test}");
+    let name = format!("{offer}-{}", test_name());
     fs::create_dir_all(folder.join(&name))?;
     for (path, bytes) in &exported.files {
         let path = folder.join(&name).join(path);
@@ -379,6 +380,106 @@ pub fn export<E: Exporter>(params: &Value, documents: &[Document]) -> Result<Exp
         keep(folder.as_ref(), E::OFFER.id, &exported)?;
     }
     Ok(exported)
+}
+
+/// The ground truth that a format builds, once the engine's texts are read as from the host.
+///
+/// # Errors
+/// What the format gives.
+pub fn build<G: GroundTruthFormat>(
+    params: &Value,
+    draft: &Value,
+    document: &Document,
+) -> Result<Value> {
+    let entry = GroundTruthEntry::of::<G>();
+    let params = params.to_string();
+    let problems = (entry.check)(&params);
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    (entry.build)(&params, &draft.to_string(), document)
+}
+
+/// What a format finds untrue of a document, each as `pointer: message`.
+///
+/// # Errors
+/// What the format gives.
+pub fn verify<G: GroundTruthFormat>(
+    params: &Value,
+    truth: &Value,
+    document: &Document,
+) -> Result<Vec<String>> {
+    let entry = GroundTruthEntry::of::<G>();
+    let problems = (entry.verify)(&params.to_string(), &truth.to_string(), document)?;
+    let said = problems
+        .into_iter()
+        .map(|it| format!("{}: {}", it.pointer, it.message));
+    Ok(said.collect())
+}
+
+/// What an element draws for a content in an area of pixels, with 150 of them to the inch. Where the
+/// environment variable `DOCGENIE_EXPORTS` names a folder, the picture and its words are written there
+/// as well, to be looked at.
+///
+/// # Errors
+/// What the element gives.
+pub fn render<E: Element>(
+    params: &Value,
+    content: &str,
+    area: [u32; 2],
+    number: u32,
+) -> Result<Drawn> {
+    seed(number);
+    let problems = (ElementEntry::of::<E>().check)(&params.to_string());
+    if !problems.is_empty() {
+        return Err(problems.into());
+    }
+    let [width, height] = area;
+    let drawn = E::render(&Request {
+        params: offer::parse(&params.to_string())?,
+        content: content.to_owned(),
+        key: "document_1".to_owned(),
+        seed: number,
+        area: Size { width, height },
+        dpi: 150.0,
+        language: "en".to_owned(),
+    })?;
+    if let Some(folder) = env::var_os("DOCGENIE_EXPORTS") {
+        keep_picture(
+            folder.as_ref(),
+            &format!("{}-{number}", E::OFFER.id),
+            &drawn,
+        )?;
+    }
+    Ok(drawn)
+}
+
+/// Writes `<folder>/<offer>-<seed>-<test>` with the ending of the picture, and its words as JSON.
+fn keep_picture(folder: &Path, name: &str, drawn: &Drawn) -> Result<()> {
+    let (bytes, ending) = match &drawn.picture {
+        Picture::Svg(text) => (text.as_bytes(), "svg"),
+        Picture::Raster(raster) => (&raster.rgba[..], "rgba"),
+    };
+    let words = drawn.words.iter().map(|word| {
+        let Rect {
+            x,
+            y,
+            width,
+            height,
+        } = word.bounds;
+        json!({ "text": word.text, "bounds": [x, y, width, height], "angle": word.angle })
+    });
+    let words = Value::Array(words.collect());
+    let path = folder.join(format!("{name}-{}", test_name()));
+    fs::create_dir_all(folder)?;
+    fs::write(path.with_extension("json"), words.to_string())?;
+    Ok(fs::write(path.with_extension(ending), bytes)?)
+}
+
+/// The name of the test that runs, fit for a file.
+fn test_name() -> String {
+    let thread = thread::current();
+    thread.name().unwrap_or_default().replace("::", "-")
 }
 
 /// The JSON Schema of an exporter's params.

@@ -107,5 +107,5 @@ pub(super) fn schema() -> Result<Status, Stop> {
 
 /// What the pages and the schema of this repository speak of.
 fn native() -> Catalogue {
-    app::native().into_iter().map(|kind| kind.spec).collect()
+    app::native(&[]).into_iter().map(|kind| kind.spec).collect()
 }

@@ -108,6 +108,7 @@ pub(super) fn order_of(
         pipeline_dir: loaded.found.dir.clone(),
         inputs,
         jobs: std::thread::available_parallelism().map_or(2, NonZero::get),
+        extensions: app::plugins(home),
     };
     Ok(RunOrder {
         plan,
@@ -150,7 +151,9 @@ fn existing(inputs: &[PathBuf], plan: &Plan) -> Result<Vec<PathBuf>, Stop> {
 pub(super) fn status(outcome: &RunOutcome) -> Status {
     let nothing = docgenie_runtime::executor::NOTHING_SUCCEEDED.as_str();
     match outcome.state {
-        RunState::Completed if outcome.dead_letters.is_empty() => Status::Done,
+        RunState::Completed if outcome.dead_letters.is_empty() && outcome.problem.is_none() => {
+            Status::Done
+        }
         RunState::Completed => Status::SomeFailed,
         RunState::Cancelled => Status::Interrupted,
         _ if outcome

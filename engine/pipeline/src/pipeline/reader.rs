@@ -22,6 +22,8 @@ use crate::{
 pub(crate) const BAD_NAME: Code = Code::new("DG0006");
 /// A name that no stage has.
 pub(crate) const UNKNOWN_STAGE: Code = Code::new("DG0010");
+/// How the names of what plugins offer begin.
+const PLUGIN: &str = "plugin:";
 /// A plugin that is not installed.
 pub(crate) const PLUGIN_NOT_FOUND: Code = Code::new("DG0011");
 /// An id that another stage has.
@@ -248,7 +250,8 @@ impl Reader<'_> {
     fn stage(&mut self, span: Span, fields: &Fields<'_>, id: &str, params: &[Param]) -> Stage {
         let uses = fields.required_string(USES, span.clone(), self.report);
         let (uses, uses_span) = uses.unwrap_or(("", span.clone()));
-        let spec = self.spec(uses, &uses_span);
+        let named = (!uses.is_empty()).then_some(uses);
+        let spec = named.and_then(|uses| spec_named(self.catalogue, uses, &uses_span, self.report));
         let when = self.when(fields, params);
         let with = fields.get(WITH).map(|entry| &entry.value);
         let with = with.map(|with| self.options(fields, with));
@@ -279,44 +282,6 @@ impl Reader<'_> {
             span: with.span.clone(),
             kind: Kind::Unknown(Value::Null),
         }
-    }
-
-    fn spec(&mut self, uses: &str, span: &Span) -> Option<StageSpec> {
-        if uses.is_empty() {
-            return None;
-        }
-        if let Some(spec) = self.catalogue.get(uses) {
-            return Some(spec.clone());
-        }
-        let names = || self.catalogue.iter().map(|spec| spec.name.as_str());
-        let intended = meant(uses, names());
-        let suggestion = did_you_mean(uses, names(), "the stages");
-        if let Some(plugin) = uses.strip_prefix("plugin:") {
-            let id = plugin.split('/').next().unwrap_or_default();
-            let found_near = intended.map(|name| format!("did you mean `{name}`?"));
-            self.report
-                .error(
-                    PLUGIN_NOT_FOUND,
-                    span.clone(),
-                    format!("plugin `{id}` is not found"),
-                )
-                .note(
-                    "plugins are looked for in `plugins/` of the working folder, in the user's \
-                     plugin folder, and among those that come with the engine",
-                )
-                .hint(found_near.unwrap_or_else(|| {
-                    format!("put `{id}` into `plugins/`, or remove this stage")
-                }));
-        } else {
-            self.report
-                .error(
-                    UNKNOWN_STAGE,
-                    span.clone(),
-                    format!("no stage is named `{uses}`"),
-                )
-                .hint(suggestion);
-        }
-        intended.and_then(|name| self.catalogue.get(name)).cloned()
     }
 
     fn when(&mut self, fields: &Fields<'_>, params: &[Param]) -> Option<Formula> {
@@ -450,4 +415,61 @@ impl Reader<'_> {
             ));
         }
     }
+}
+
+/// The stage of this name, or the one that a misspelt name means, which is reported.
+pub(crate) fn spec_named(
+    catalogue: &Catalogue,
+    uses: &str,
+    span: &Span,
+    report: &mut Report,
+) -> Option<StageSpec> {
+    if let Some(spec) = catalogue.get(uses) {
+        return Some(spec.clone());
+    }
+    let names = || catalogue.iter().map(|spec| spec.name.as_str());
+    let intended = meant(uses, names());
+    if is_plugin(uses) {
+        report_no_plugin(uses, intended, span, report);
+    } else {
+        report
+            .error(
+                UNKNOWN_STAGE,
+                span.clone(),
+                format!("no stage is named `{uses}`"),
+            )
+            .hint(did_you_mean(uses, names(), "the stages"));
+    }
+    intended.and_then(|name| catalogue.get(name)).cloned()
+}
+
+/// Whether a name is that of a plugin's offer.
+pub(crate) fn is_plugin(name: &str) -> bool {
+    name.starts_with(PLUGIN)
+}
+
+/// Reports that a plugin is not there; `intended` is the name that may be meant.
+pub(crate) fn report_no_plugin(
+    name: &str,
+    intended: Option<&str>,
+    span: &Span,
+    report: &mut Report,
+) {
+    let offer = name.strip_prefix(PLUGIN).unwrap_or(name);
+    let id = offer.split('/').next().unwrap_or_default();
+    let hint = match intended {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("put `{id}` into `plugins/`, or remove this"),
+    };
+    report
+        .error(
+            PLUGIN_NOT_FOUND,
+            span.clone(),
+            format!("plugin `{id}` is not found"),
+        )
+        .note(
+            "plugins are looked for in `plugins/` of the working folder, in the user's plugin \
+             folder, and among those that come with the engine",
+        )
+        .hint(hint);
 }

@@ -4,10 +4,11 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use docgenie_document::Slot;
 use docgenie_pipeline::{
-    Catalogue, Diagnostic, Pipeline, Plan, Scope, SlotUse, StageSpec, in_order,
+    Catalogue, Diagnostic, Implied, Pipeline, Plan, Scope, SlotUse, StageSpec, Variants, in_order,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// Options of `author`.
 #[derive(Serialize, Deserialize, JsonSchema)]
@@ -28,6 +29,9 @@ struct Author {
     /// Folder with templates of your own.
     #[serde(default)]
     templates: Option<PathBuf>,
+    /// Further forms of ground truth.
+    #[serde(default)]
+    ground_truth: Vec<String>,
 }
 
 #[derive(Default, Serialize, Deserialize, JsonSchema)]
@@ -151,6 +155,70 @@ enum Auto {
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
+/// Options of `place` whatever the element.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Place {
+    /// What is placed.
+    element: String,
+}
+
+/// Options of `place` with the element `plugin:stamp`.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct PlaceStamp {
+    /// What is placed.
+    element: String,
+    /// Colour of the ink.
+    #[serde(default = "red")]
+    colour: String,
+}
+
+fn red() -> String {
+    "red".to_owned()
+}
+
+/// An author asks for the forms of ground truth that it annotates for.
+fn author() -> StageSpec {
+    let forms = |options: &Map<String, Value>| {
+        let forms = options.get("ground_truth").and_then(Value::as_array);
+        let names = forms.into_iter().flatten().filter_map(Value::as_str);
+        let asked = names.map(|name| Implied {
+            uses: name.to_owned(),
+            options: Map::new(),
+            asked_by: "ground_truth",
+        });
+        asked.collect()
+    };
+    StageSpec {
+        implies: Arc::new(forms),
+        ..stage::<Author>(
+            "author",
+            Scope::Document,
+            &[],
+            &[],
+            &[Slot::Html, Slot::GroundTruth],
+        )
+    }
+}
+
+/// Which options there are depends on what is placed.
+fn place() -> StageSpec {
+    let stamp = schemars::schema_for!(PlaceStamp).to_value();
+    StageSpec {
+        variants: Some(Variants {
+            option: "element".to_owned(),
+            schemas: BTreeMap::from([("plugin:stamp".to_owned(), stamp)]),
+        }),
+        ..stage::<Place>(
+            "place",
+            Scope::Document,
+            &[Slot::Pdf, Slot::Words],
+            &[],
+            &[Slot::Pdf],
+        )
+    }
+}
+
 fn stage<C: JsonSchema>(
     name: &str,
     scope: Scope,
@@ -170,6 +238,8 @@ fn stage<C: JsonSchema>(
         scope,
         starts_documents: reads.is_empty(),
         options: schemars::schema_for!(C).to_value(),
+        variants: None,
+        implies: Arc::new(|_| Vec::new()),
         slots: Arc::new(move |_| slots.clone()),
     }
 }
@@ -178,13 +248,15 @@ fn stage<C: JsonSchema>(
 pub(crate) fn catalogue() -> Catalogue {
     use Scope::{Dataset, Document};
     use Slot::{
-        Analysis, GroundTruth, Html, Ocr as OcrText, Overlay, PageImages, Pdf, Source,
-        Verification, Words,
+        Analysis, GroundTruth, Ocr as OcrText, Overlay, PageImages, Pdf, Source, Verification,
+        Words,
     };
     [
-        stage::<Author>("author", Document, &[], &[], &[Html, GroundTruth]),
+        author(),
+        place(),
+        stage::<Nothing>("plugin:kie", Document, &[Words], &[], &[Slot::Annotations]),
         stage::<Nothing>("input", Document, &[], &[], &[Source]),
-        stage::<Nothing>("render", Document, &[Html], &[], &[Pdf]),
+        stage::<Nothing>("render", Document, &[Slot::Html], &[], &[Pdf]),
         stage::<Nothing>("boxes", Document, &[Pdf], &[GroundTruth], &[Words]),
         stage::<Raster>("raster", Document, &[Pdf], &[], &[PageImages]),
         stage::<Scan>(

@@ -69,7 +69,7 @@ fn every_option_is_written_out() {
         "author",
         json!({
             "provider": "template", "doc_type": "invoice", "language": "invoice-ish", "count": 3,
-            "templates": null,
+            "templates": null, "ground_truth": [],
         }),
     );
     check("raster", json!({ "dpi": 150, "pages": [] }));
@@ -227,4 +227,54 @@ fn long_files_are_planned_at_once() {
     assert_eq!(plan.stages.last().unwrap().id, "raster-3000");
     // It takes a tenth of a second; in the cube of the number of stages it took ten.
     assert!(begun.elapsed().as_secs() < 5);
+}
+
+#[test]
+fn stages_that_are_asked_for_come_behind_those_of_the_file() {
+    let file = |more: &str| {
+        format!(
+            "name = 'a'\n[[stage]]\nuses = 'author'\n\
+             with = {{ doc_type = 'a', ground_truth = ['plugin:kie'] }}\n\
+             [[stage]]\nuses = 'render'\n[[stage]]\nuses = 'boxes'\n{more}\
+             [[stage]]\nuses = 'raster'\n[[stage]]\nuses = 'package'"
+        )
+    };
+    let check = |text: String, expected: &[&str]| {
+        let (plan, diagnostics) = planned("p.toml", &text, &[]);
+        assert!(diagnostics.is_empty(), "{diagnostics:?}");
+        let plan = plan.unwrap();
+        let ids: Vec<_> = plan.stages.iter().map(|stage| stage.id.as_str()).collect();
+        assert_eq!(ids, expected);
+    };
+    check(
+        file(""),
+        &[
+            "author",
+            "render",
+            "boxes",
+            "raster",
+            "plugin:kie",
+            "package",
+        ],
+    );
+    // Where the file has the stage itself, it stays where it is.
+    let own = "[[stage]]\nid = 'kie'\nuses = 'plugin:kie'\n";
+    check(
+        file(own),
+        &["author", "render", "boxes", "kie", "raster", "package"],
+    );
+}
+
+#[test]
+fn one_option_decides_which_others_there_are() {
+    let (plan, diagnostics) = planned(
+        "p.toml",
+        "name = 'a'\n[[stage]]\nuses = 'author'\nwith = { doc_type = 'a' }\n\
+         [[stage]]\nuses = 'render'\n[[stage]]\nuses = 'boxes'\n\
+         [[stage]]\nuses = 'place'\nwith = { element = 'plugin:stamp' }",
+        &[],
+    );
+    assert!(diagnostics.is_empty(), "{diagnostics:?}");
+    let expected = json!({ "element": "plugin:stamp", "colour": "red" });
+    assert_eq!(options(&plan.unwrap(), "place"), expected);
 }

@@ -5,19 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use docgenie_document::{Code, Digest, Seed};
+use docgenie_document::{Code, Digest, Seed, code::Problem};
 use serde::{Deserialize, Serialize};
 use tracing::warn;
 
 use crate::{
     executor::{
         RunOrder, RunOutcome,
-        crew::{Crew, DatasetPost},
-        walk::{Walked, Walker, cancelled},
+        built_plan::{BuiltPlan, DatasetStageInstance},
+        document_runner::{DocumentOutcome, DocumentRunner, cancelled},
     },
     files::{self, DatasetFolder, DatasetManifest, PublishError},
     stage::{
-        BROKEN_ARTIFACT, DatasetContext, DocumentContext, Outputs, RunFacts, StageFailure,
+        BROKEN_ARTIFACT, DatasetContext, DocumentContext, Outputs, Reach, RunFacts, StageFailure,
         blocking, caught,
     },
 };
@@ -37,7 +37,7 @@ struct Record {
 
 /// The dataset stages of a run and the place their files go.
 pub(super) struct Dataset {
-    stages: Vec<DatasetPost>,
+    stages: Vec<DatasetStageInstance>,
     out: Option<PathBuf>,
     zip: Option<PathBuf>,
     folder: Option<DatasetFolder>,
@@ -46,14 +46,22 @@ pub(super) struct Dataset {
     record: Option<PathBuf>,
     /// What this home has last published at the target.
     published: Option<Record>,
+    /// What will be missing from it.
+    lost: Vec<LostPart>,
+}
+
+/// A part that its stage could not make.
+struct LostPart {
+    path: String,
+    failure: StageFailure,
 }
 
 impl Dataset {
     /// Checks the targets, before anything is made.
     pub(super) fn open(
         order: &RunOrder,
-        crew: &Crew,
-        stages: Vec<DatasetPost>,
+        plan: &BuiltPlan,
+        stages: Vec<DatasetStageInstance>,
     ) -> Result<Self, PublishError> {
         let (out, zip) = if stages.is_empty() {
             (None, None)
@@ -63,7 +71,7 @@ impl Dataset {
         let recorded = out.as_ref().filter(|_| !order.scratch);
         let record = recorded.map(|out| {
             let name = Digest::of(out.as_os_str().as_encoded_bytes());
-            crew.home.join("published").join(format!("{name}.json"))
+            plan.home.join("published").join(format!("{name}.json"))
         });
         let text = record.as_ref().and_then(|path| std::fs::read(path).ok());
         let dataset = Self {
@@ -71,9 +79,10 @@ impl Dataset {
             out,
             zip,
             folder: None,
-            facts: crew.facts.clone(),
+            facts: plan.facts.clone(),
             record,
             published: text.and_then(|text| serde_json::from_slice(&text).ok()),
+            lost: Vec::new(),
         };
         if let (Some(out), Some(zip)) = (&dataset.out, &dataset.zip) {
             files::check_apart(out, zip)?;
@@ -126,8 +135,12 @@ impl Dataset {
             return Ok(());
         };
         let folder = DatasetFolder::stage_beside(target)?;
-        for post in &mut self.stages {
-            caught(post.stage.begin(&self.facts, &folder)).await?;
+        let mut position = 0;
+        while let Some(instance) = self.stages.get_mut(position) {
+            match caught(instance.stage.begin(&self.facts, &folder)).await {
+                Ok(()) => position += 1,
+                Err(failure) => lose(&mut self.stages, position, &folder, failure, &mut self.lost)?,
+            }
         }
         self.folder = Some(folder);
         Ok(())
@@ -137,23 +150,28 @@ impl Dataset {
     /// be damaged here; the document is then made anew, once for each stage.
     pub(super) async fn add(
         &mut self,
-        walked: &mut Walked,
-        walker: &Walker,
+        outcome: &mut DocumentOutcome,
+        runner: &DocumentRunner,
     ) -> Result<(), StageFailure> {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let seed = self.facts.seed.of_document(walked.id.index());
-        for post in &mut self.stages {
-            match post.add(walked, seed, folder).await {
-                Err(failure) if failure.problem.code == BROKEN_ARTIFACT.as_str() => {
-                    *walked = walker.again(walked.id).await.ok_or_else(cancelled)?;
-                    if let Some((_, failure)) = walked.failure.take() {
-                        return Err(failure);
-                    }
-                    post.add(walked, seed, folder).await?;
+        let seed = self.facts.seed.of_document(outcome.id.index());
+        let mut position = 0;
+        while let Some(instance) = self.stages.get_mut(position) {
+            let mut added = instance.add(outcome, seed, folder).await;
+            if let Err(failure) = &added
+                && failure.problem.code == BROKEN_ARTIFACT.as_str()
+            {
+                *outcome = runner.run_anew(outcome.id).await.ok_or_else(cancelled)?;
+                if let Some((_, failure)) = outcome.failure.take() {
+                    return Err(failure);
                 }
-                added => added?,
+                added = instance.add(outcome, seed, folder).await;
+            }
+            match added {
+                Ok(()) => position += 1,
+                Err(failure) => lose(&mut self.stages, position, folder, failure, &mut self.lost)?,
             }
         }
         Ok(())
@@ -169,11 +187,31 @@ impl Dataset {
             dead_letters: outcome.dead_letters.clone(),
             values: Outputs::new(),
         };
-        for post in &mut self.stages {
-            let outputs = caught(post.stage.finish(&dataset, folder)).await?;
-            dataset.values.0.extend(outputs.0);
+        let mut position = 0;
+        while let Some(instance) = self.stages.get_mut(position) {
+            match caught(instance.stage.finish(&dataset, folder)).await {
+                Ok(outputs) => {
+                    dataset.values.0.extend(outputs.0);
+                    position += 1;
+                }
+                Err(failure) => lose(&mut self.stages, position, folder, failure, &mut self.lost)?,
+            }
         }
         Ok(())
+    }
+
+    /// What is missing from the dataset, and why; `None` where it is whole.
+    pub(super) fn missing(&self) -> Option<Problem> {
+        let (first, others) = self.lost.split_first()?;
+        let mut problem = (*first.failure.problem).clone();
+        problem.message = format!(
+            "`{}` is missing from the dataset: {}",
+            first.path, problem.message
+        );
+        let others = others.iter();
+        let told = others.map(|part| format!("`{}` is missing, too: {}", part.path, part.failure));
+        problem.causes.extend(told);
+        Some(problem)
     }
 
     /// Puts the dataset at its targets, whole, and names them. Where no stage has written a file
@@ -198,6 +236,13 @@ impl Dataset {
         }
         if let Some(path) = &self.record {
             let start = self.key();
+            // A dataset that lacks something is never up to date.
+            let whole = self.lost.is_empty();
+            let key = if whole {
+                key
+            } else {
+                Digest::of_parts([&key.as_bytes()[..], b"lost"])
+            };
             let record = Record {
                 start,
                 key,
@@ -212,17 +257,37 @@ impl Dataset {
     }
 }
 
-impl DatasetPost {
+/// Goes on without a stage whose files lie apart from all others, and without them. The failure
+/// comes back where it is more than that stage's own.
+fn lose(
+    stages: &mut Vec<DatasetStageInstance>,
+    position: usize,
+    folder: &DatasetFolder,
+    failure: StageFailure,
+    lost: &mut Vec<LostPart>,
+) -> Result<(), StageFailure> {
+    let part = stages[position].stage.part();
+    let Some(path) = part.filter(|_| failure.reach != Reach::Run) else {
+        return Err(failure);
+    };
+    // Its open files go with it.
+    drop(stages.remove(position));
+    folder.part(&path).discard()?;
+    lost.push(LostPart { path, failure });
+    Ok(())
+}
+
+impl DatasetStageInstance {
     async fn add(
         &mut self,
-        walked: &Walked,
+        outcome: &DocumentOutcome,
         seed: Seed,
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         let context = DocumentContext {
-            id: walked.id,
+            id: outcome.id,
             seed: seed.derive(&self.id),
-            slots: walked.slots.only(&self.reads),
+            slots: outcome.slots.only(&self.reads),
         };
         caught(self.stage.add(&context, folder)).await
     }

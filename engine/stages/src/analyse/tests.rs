@@ -197,6 +197,7 @@ fn documents_are_counted() {
             content: String::new(),
             page: 0,
             rect: rect(0.0, 0.0, 9.0, 9.0),
+            placed: None,
         }],
     }));
     let figures = figures(

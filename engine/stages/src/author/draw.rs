@@ -271,7 +271,7 @@ impl Draw {
         drop(dice);
         let value = |(index, line): (usize, (&Product, i64, i64, i64, String, String))| {
             let (product, price, quantity, rate, sku, ean) = line;
-            let unit = country.units.get(&product.unit).unwrap_or(&product.unit);
+            let unit = country.unit(&product.unit, quantity);
             let ean = format!("{ean}{}", check_digits::ean(&ean));
             let total = sums::times(price, quantity);
             let position: i64 = i64::try_from(index).unwrap_or(0) + 1;
@@ -281,7 +281,7 @@ impl Draw {
                 ("detail", product.detail.clone().into()),
                 ("sku", Shown::plain(sku, "ID")),
                 ("ean", Shown::plain(ean, "ID")),
-                ("unit", unit.clone().into()),
+                ("unit", unit.into()),
                 ("quantity", self.quantity(quantity)),
                 ("quantity_hundredths", quantity.into()),
                 ("price", price.into()),
@@ -343,7 +343,12 @@ pub(super) fn functions(draw: &Arc<Draw>) -> BTreeMap<&'static str, Value> {
         };
         "address" => |draw| Ok(draw.address());
         "company" => |draw, options: Kwargs| draw.company(&options);
-        "account" => |draw| draw.account();
+        "bank" => |draw| draw.bank();
+        "account" => |draw, options: Kwargs| {
+            let bank: Option<Value> = options.get("bank")?;
+            options.assert_all_used()?;
+            draw.account(bank.map(|bank| bank.to_string()))
+        };
         "iban" => |draw| {
             let iban = check_digits::iban(&draw.country().code, &mut draw.dice());
             Ok(iban.map_or(Value::from(false), |iban| Shown::plain(iban, "IBAN")))
@@ -394,6 +399,15 @@ pub(super) fn facts(draw: &Draw) -> [(&'static str, Value); 2] {
                 ("currency", draw.locale.currency_code().into()),
                 ("symbol", draw.locale.currency_symbol().into()),
                 ("decimals", draw.locale.currency_decimals().into()),
+                (
+                    "units",
+                    Value::from_pairs(
+                        country
+                            .units
+                            .keys()
+                            .map(|key| (key.as_str(), country.unit(key, 0))),
+                    ),
+                ),
                 ("tax_name", country.tax.name.clone().into()),
                 ("tax_rates", Value::from(rates)),
                 (

@@ -75,8 +75,15 @@ fn element(field: Option<&str>, shown: &Value, options: &Kwargs) -> Result<Value
     let value = attribute("value");
     let tag = tag.as_deref().unwrap_or("span");
     let mut html = format!("<{tag}");
+    // An address of the net has no place to break: in a narrow column its length tells how small
+    // it must be set.
+    let fitted = label
+        .as_deref()
+        .filter(|label| *label == "EMAIL")
+        .map(|_| format!("--chars: {}", text.chars().count()));
     let attributes = [
         ("class", class.as_deref()),
+        ("style", fitted.as_deref()),
         ("data-field", field),
         ("data-value", value.as_deref().filter(|_| field.is_some())),
         ("data-entity", label.as_deref()),

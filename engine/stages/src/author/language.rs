@@ -153,12 +153,24 @@ pub(super) struct Country {
     pub company: CompanyForm,
     /// Lines of business with what they sell.
     pub trade: Vec<Trade>,
-    /// Units by key.
-    pub units: BTreeMap<String, String>,
+    /// Units by key: as they stand behind one, and behind any other number where that differs.
+    pub units: BTreeMap<String, OneOrMany>,
 }
 
 fn one() -> u32 {
     1
+}
+
+impl Country {
+    /// A unit as it stands behind this many hundredths.
+    pub(super) fn unit<'a>(&'a self, key: &'a str, hundredths: i64) -> &'a str {
+        let forms = self.units.get(key).map_or(&[][..], OneOrMany::all);
+        let form = match hundredths {
+            100 => forms.first(),
+            _ => forms.last(),
+        };
+        form.map_or(key, String::as_str)
+    }
 }
 
 /// How numbers are written.
@@ -324,6 +336,9 @@ pub(super) struct Phone {
 pub(super) struct AddressForm {
     /// Lines with `{street} {postcode} {city} {region} {district}`.
     pub lines: Vec<String>,
+    /// What stands between them where they are written in one.
+    #[serde(default = "comma")]
+    pub separator: String,
     /// Street and house number: `{name} {number}`.
     pub street: String,
     /// Street names.
@@ -332,6 +347,10 @@ pub(super) struct AddressForm {
     pub numbers: Vec<String>,
     /// Cities.
     pub cities: Vec<City>,
+}
+
+fn comma() -> String {
+    ", ".to_owned()
 }
 
 /// A city.

@@ -1,6 +1,9 @@
 //! Who a document is about: persons, companies, addresses, bank accounts.
 
-use minijinja::{Error, ErrorKind, Value, value::Kwargs};
+use minijinja::{
+    Error, ErrorKind, Value,
+    value::{Kwargs, ValueKind},
+};
 use unicode_normalization::UnicodeNormalization;
 
 use super::{
@@ -105,7 +108,7 @@ impl Draw {
         ];
         let lines: Vec<String> = form.lines.iter().map(|line| fill(line, &values)).collect();
         let lines: Vec<String> = lines.into_iter().filter(|line| !line.is_empty()).collect();
-        let joined = lines.join(", ");
+        let joined = lines.join(&form.separator);
         Value::from_pairs([
             ("street", Shown::plain(street.clone(), "LOC")),
             ("postcode", Shown::plain(postcode.clone(), "LOC")),
@@ -123,26 +126,43 @@ impl Draw {
         ])
     }
 
-    /// A company that fits the options `trade` and `retail`.
+    /// A company that fits the options `trade` and `retail`. The option `name` is a pattern of its
+    /// name in place of the country's, as a text or with its Latin spelling as a list of two.
     pub(super) fn company(&self, options: &Kwargs) -> Result<Value, Error> {
         let key: Option<String> = options.get("trade")?;
         let retail: Option<bool> = options.get("retail")?;
+        let name: Option<Value> = options.get("name")?;
         options.assert_all_used()?;
-        let country = self.country();
         let fits = |trade: &&Trade| {
             key.as_ref().is_none_or(|key| *key == trade.key)
                 && retail.is_none_or(|retail| retail == trade.retail)
         };
-        let trades: Vec<&Trade> = country.trade.iter().filter(fits).collect();
+        let trades: Vec<&Trade> = self.country().trade.iter().filter(fits).collect();
         let trade = self.dice().pick(&trades).copied();
         let trade =
             trade.ok_or_else(|| self.missing("trade", key.as_deref().unwrap_or("of that kind")))?;
+        let name = name.as_ref().map(spelled).transpose()?;
+        self.company_of(trade, name.as_ref())
+    }
+
+    /// One of the country's banks.
+    pub(super) fn bank(&self) -> Result<Value, Error> {
+        let country = self.country();
+        let name = self.dice().pick(&country.bank.names);
+        let name = name.ok_or_else(|| self.missing("bank", "name"))?;
+        let trade = country.trade.first();
+        let trade = trade.ok_or_else(|| self.missing("trade", "of any kind"))?;
+        self.company_of(trade, Some(name))
+    }
+
+    fn company_of(&self, trade: &Trade, name: Option<&Spelled>) -> Result<Value, Error> {
+        let country = self.country();
         let address = self.address();
         let city = address.get_attr("city")?.to_string();
-        let name = self.company_name(trade, &city);
+        let name = self.company_name(trade, &city, name);
         let host = format!("{}.example", name.host);
         let contact = self.person(None, &host);
-        let account = self.account()?;
+        let account = self.account(None)?;
         let mut dice = self.dice();
         let mailbox = dice
             .pick(&["info", "office", "mail", "contact", "hello"])
@@ -191,7 +211,7 @@ impl Draw {
         ]))
     }
 
-    fn company_name(&self, trade: &Trade, city: &str) -> CompanyName {
+    fn company_name(&self, trade: &Trade, city: &str, named: Option<&Spelled>) -> CompanyName {
         let country = self.country();
         let form = &country.company;
         let mut dice = self.dice();
@@ -201,43 +221,46 @@ impl Draw {
         let partner = dice.pick(&country.people.family);
         let legal_form = dice.pick(&form.forms).cloned().unwrap_or_default();
         let trade = dice.pick(&trade.names).cloned().unwrap_or_default();
-        let native = |name: Option<&Spelled>| name.map_or("", Spelled::native).to_owned();
-        let values = [
-            ("stem", native(stem)),
-            ("trade", trade.clone()),
-            ("form", legal_form.clone()),
-            ("family", native(family)),
-            ("family2", native(partner)),
-            ("city", city.to_owned()),
-        ];
-        let values = values
-            .each_ref()
-            .map(|(name, value)| (*name, value.as_str()));
-        let known_by = if pattern.contains("{stem}") {
-            stem
-        } else {
-            family
+        drop(dice);
+        let filled = |pattern: &str, spelling: fn(&Spelled) -> &str| {
+            let values = [
+                ("stem", stem.map_or("", spelling)),
+                ("trade", &trade),
+                ("form", &legal_form),
+                ("family", family.map_or("", spelling)),
+                ("family2", partner.map_or("", spelling)),
+                ("city", city),
+            ];
+            fill(pattern, &values)
         };
+        let known_by = match (named, pattern.contains("{stem}")) {
+            (Some(_), _) => named,
+            (None, true) => stem,
+            (None, false) => family,
+        };
+        let pattern = named.map_or(pattern.as_str(), Spelled::native);
+        let brand = known_by.map_or("", Spelled::native);
         CompanyName {
-            full: fill(&pattern, &values),
-            brand: native(known_by),
-            host: slug(known_by.map_or("", Spelled::latin)),
+            full: filled(pattern, Spelled::native),
+            brand: filled(brand, Spelled::native),
+            host: host(&filled(known_by.map_or("", Spelled::latin), Spelled::latin)),
             trade,
             legal_form,
         }
     }
 
-    /// A bank account: `bank`, and `parts` as (label, field, shown).
-    pub(super) fn account(&self) -> Result<Value, Error> {
+    /// A bank account, at this bank or at any: `bank`, and `parts` as (label, field, shown).
+    pub(super) fn account(&self, bank: Option<String>) -> Result<Value, Error> {
         let country = self.country();
         let scheme = &country.bank.scheme;
         let parts = check_digits::bank_account(scheme, &country.code, &mut self.dice())
             .ok_or_else(|| no_scheme("bank", scheme))?;
-        let bank = self
+        let any = self
             .dice()
             .pick(&country.bank.names)
             .map_or("", Spelled::native)
             .to_owned();
+        let bank = bank.unwrap_or(any);
         let number = parts.first().map_or("", |(_, value)| value).to_owned();
         let parts = parts
             .into_iter()
@@ -265,6 +288,19 @@ fn no_scheme(what: &str, scheme: &str) -> Error {
     )
 }
 
+/// A name as templates have it: a text, or a list of two with its Latin spelling.
+fn spelled(name: &Value) -> Result<Spelled, Error> {
+    if name.kind() != ValueKind::Seq {
+        return Ok(Spelled::Latin(name.to_string()));
+    }
+    let parts: Vec<String> = name.try_iter()?.map(|part| part.to_string()).collect();
+    let both = <[String; 2]>::try_from(parts).map_err(|parts| {
+        let message = format!("a name has two spellings, not {}", parts.len());
+        Error::new(ErrorKind::InvalidOperation, message)
+    })?;
+    Ok(Spelled::Both(both))
+}
+
 /// `{label, field, shown}`: a value with what it is called.
 fn labelled(label: &str, field: &str, shown: Value) -> Value {
     Value::from_pairs([
@@ -282,6 +318,15 @@ fn fill(pattern: &str, values: &[(&str, &str)]) -> String {
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     words.join(" ").trim_matches([',', ' ']).to_owned()
+}
+
+/// The first words of a name that make no longer a host than people would choose.
+fn host(name: &str) -> String {
+    let slug = slug(name);
+    let ends = slug.match_indices('-').map(|(at, _)| at);
+    let mut fitting = ends.chain([slug.len()]).filter(|&end| end <= 22);
+    let end = fitting.next_back().unwrap_or(slug.len());
+    slug[..end].to_owned()
 }
 
 /// Lower-case ASCII letters, digits and hyphens.
@@ -302,4 +347,22 @@ fn slug(name: &str) -> String {
         }
     }
     slug.trim_matches('-').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_the_first_words_of_a_name() {
+        let check = |name: &str, expected: &str| assert_eq!(host(name), expected, "{name}");
+        check("Power & Water Boston", "power-water-boston");
+        check("Kraków Łódź", "krakow-lodz");
+        check("Versorgungsbetriebe Ludwigshafen", "versorgungsbetriebe");
+        check(
+            "Donaudampfschifffahrtsgesellschaft",
+            "donaudampfschifffahrtsgesellschaft",
+        );
+        check("gorodskie seti Томск", "gorodskie-seti");
+    }
 }

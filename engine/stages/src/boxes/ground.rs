@@ -113,6 +113,7 @@ impl<'t> Places<'t> {
                 content: visual.content,
                 page,
                 rect,
+                placed: None,
             })
         });
         VisualElements {

@@ -1,6 +1,12 @@
 //! Languages by name, and the folder of their data.
 
-use std::{borrow::Cow, env, fmt, fs, path::PathBuf};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    env, fmt, fs,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use docgenie_document::Digest;
 
@@ -96,6 +102,8 @@ impl fmt::Display for Language {
 pub struct Tessdata {
     folder: PathBuf,
     installed: Vec<Language>,
+    /// Digests of the data that was asked for: reading it takes milliseconds.
+    digests: Arc<Mutex<BTreeMap<Language, Digest>>>,
 }
 
 const FOLDERS: &[&str] = &[
@@ -135,7 +143,11 @@ impl Tessdata {
                 .collect();
             installed.sort();
             let folder = folder.clone();
-            (!installed.is_empty()).then_some(Self { folder, installed })
+            (!installed.is_empty()).then(|| Self {
+                folder,
+                installed,
+                digests: Arc::default(),
+            })
         });
         found.ok_or(OcrError::NoData { searched: folders })
     }
@@ -160,14 +172,31 @@ impl Tessdata {
         }
     }
 
-    /// The digest of the data of a language.
-    pub(super) fn digest(&self, language: &Language) -> Result<Digest, OcrError> {
+    /// Which data these languages have, such as ` deu:1f0c5e5a9b3d eng:…`.
+    pub(super) fn versions<'a>(
+        &self,
+        languages: impl IntoIterator<Item = &'a Language>,
+    ) -> Result<String, OcrError> {
+        let versions = languages.into_iter().map(|language| {
+            let digest = self.digest(language)?;
+            Ok(format!(" {language}:{}", &digest.to_string()[..12]))
+        });
+        versions.collect()
+    }
+
+    fn digest(&self, language: &Language) -> Result<Digest, OcrError> {
         self.require(language)?;
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = digests.get(language) {
+            return Ok(*digest);
+        }
         let path = self.folder.join(format!("{language}.{EXTENSION}"));
         let data = fs::read(path).map_err(|source| OcrError::UnreadableData {
             language: language.clone(),
             source,
         })?;
-        Ok(Digest::of(&data))
+        let digest = Digest::of(&data);
+        digests.insert(language.clone(), digest);
+        Ok(digest)
     }
 }

@@ -239,6 +239,7 @@ fn built(languages: &[&str]) -> Result<String, String> {
         pipeline_dir: std::path::PathBuf::new(),
         inputs: Vec::new(),
         jobs: 1,
+        extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
     };
     match options(languages).build(&env) {
         Ok(Built::Document(stage)) => Ok(stage.identity()),
@@ -265,5 +266,27 @@ fn languages_are_checked_before_the_first_page() {
     let english = built(&["English"]).unwrap();
     assert!(english.starts_with(&format!("tesseract {} eng:", engine::version())));
     assert_eq!(built(&["en", "eng"]), Ok(english.clone()));
-    assert_ne!(built(&["auto"]), Ok(english));
+    assert_eq!(built(&["auto", "en"]), Ok(english));
+    let auto = format!("tesseract {}", engine::version());
+    assert_eq!(built(&["auto"]), Ok(auto));
+}
+
+#[test]
+fn only_the_data_of_the_language_counts() {
+    let folder = tempfile::tempdir().unwrap();
+    let versions = || {
+        let data = Tessdata::in_one_of(vec![folder.path().to_owned()]).unwrap();
+        data.versions(&[Language::named("German").unwrap()])
+            .unwrap()
+    };
+    let install = |language: &str, data: &str| {
+        let path = folder.path().join(format!("{language}.traineddata"));
+        docgenie_runtime::files::write_atomically(&path, data.as_bytes()).unwrap();
+    };
+    install("deu", "first");
+    let first = versions();
+    install("fra", "another");
+    assert_eq!(versions(), first);
+    install("deu", "second");
+    assert_ne!(versions(), first);
 }

@@ -198,6 +198,7 @@ fn full(index: u64) -> Parts {
                 content: "PAID".to_owned(),
                 page: 0,
                 rect: rect(50.0, 150.0, 90.0, 190.0),
+                placed: None,
             }],
         })),
         ocr: Some(Arc::new(Ocr {

@@ -1,4 +1,4 @@
-//! One document's walk through the stages.
+//! One document's way through the stages.
 
 use std::{
     collections::BTreeMap,
@@ -14,7 +14,7 @@ use crate::{
     artifact::{ArtifactStore, DocumentSlots, Memo},
     executor::{
         CANCELLED,
-        crew::{Crew, Post},
+        built_plan::{BuiltPlan, StageInstance},
     },
     progress::{Observer, Progress},
     stage::{BROKEN_ARTIFACT, DocumentContext, Outputs, Reach, StageFailure, caught, panicked},
@@ -25,8 +25,8 @@ const ATTEMPTS: u32 = 3;
 /// Pause before the second attempt; doubled for each one after.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 
-/// A document that has left the stages.
-pub(super) struct Walked {
+/// How one document came out of the stages.
+pub(super) struct DocumentOutcome {
     pub(super) id: DocumentId,
     pub(super) slots: DocumentSlots,
     /// Milliseconds by stage, for stages whose result was made rather than recalled.
@@ -35,7 +35,7 @@ pub(super) struct Walked {
     pub(super) failure: Option<(String, StageFailure)>,
 }
 
-impl Walked {
+impl DocumentOutcome {
     pub(super) fn new(id: DocumentId, artifacts: Arc<dyn ArtifactStore>) -> Self {
         Self {
             id,
@@ -46,15 +46,15 @@ impl Walked {
         }
     }
 
-    /// The walk's own task died.
+    /// The document's own task died.
     pub(super) fn panicked(
         id: DocumentId,
         join: tokio::task::JoinError,
         artifacts: Arc<dyn ArtifactStore>,
     ) -> Self {
-        let mut walked = Self::new(id, artifacts);
-        walked.failure = Some(("executor".to_owned(), panicked(join)));
-        walked
+        let mut outcome = Self::new(id, artifacts);
+        outcome.failure = Some(("executor".to_owned(), panicked(join)));
+        outcome
     }
 
     /// Why no other document can succeed either, if that is so.
@@ -64,9 +64,9 @@ impl Walked {
     }
 }
 
-/// Walks documents; shared by all walks of a run.
-pub(super) struct Walker {
-    pub(super) crew: Arc<Crew>,
+/// Takes documents through the stages of a run; shared by all that are under way.
+pub(super) struct DocumentRunner {
+    pub(super) plan: Arc<BuiltPlan>,
     pub(super) artifacts: Arc<dyn ArtifactStore>,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) seed: Seed,
@@ -75,51 +75,49 @@ pub(super) struct Walker {
 }
 
 /// What a stage did with a document.
-struct Step {
+struct StageResult {
     memo: Memo,
     /// Absent for a hit.
     spent: Option<Duration>,
 }
 
-impl Walker {
+impl DocumentRunner {
     /// Takes the document through every stage. If an artifact that earlier work left behind turns
     /// out to be damaged, everything is made anew, once.
-    pub(super) async fn walk(&self, id: DocumentId) -> Walked {
-        let walked = self.attempt(id, self.fresh).await;
-        match &walked.failure {
+    pub(super) async fn run(&self, id: DocumentId) -> DocumentOutcome {
+        let outcome = self.attempt(id, self.fresh).await;
+        match &outcome.failure {
             Some((_, failure))
                 if !self.fresh && failure.problem.code == BROKEN_ARTIFACT.as_str() =>
             {
                 self.attempt(id, true).await
             }
-            _ => walked,
+            _ => outcome,
         }
     }
 
     /// Makes everything about the document anew; `None` where the run is cancelled meanwhile.
-    pub(super) async fn again(&self, id: DocumentId) -> Option<Walked> {
+    pub(super) async fn run_anew(&self, id: DocumentId) -> Option<DocumentOutcome> {
         let attempt = self.attempt(id, true);
         self.cancel.run_until_cancelled(attempt).await
     }
 
     /// The document as it is remembered; `None` where a stage would have to work.
-    pub(super) async fn recall(&self, id: DocumentId) -> Option<Walked> {
-        let mut walked = Walked::new(id, self.artifacts.clone());
-        for post in &self.crew.stages {
-            let memo = self
-                .artifacts
-                .recall(self.key(post, id, &walked.slots))
-                .await
-                .ok()??;
-            walked.slots.fill(&memo.outputs);
-            walked.remarks.extend(memo.remarks);
+    pub(super) async fn recall(&self, id: DocumentId) -> Option<DocumentOutcome> {
+        let mut outcome = DocumentOutcome::new(id, self.artifacts.clone());
+        for instance in &self.plan.stages {
+            let document = self.context(instance, id, &outcome.slots);
+            let key = self.key(instance, &document).await.ok()?;
+            let memo = self.artifacts.recall(key).await.ok()??;
+            outcome.slots.fill(&memo.outputs);
+            outcome.remarks.extend(memo.remarks);
         }
-        Some(walked)
+        Some(outcome)
     }
 
-    async fn attempt(&self, id: DocumentId, fresh: bool) -> Walked {
-        let mut walked = Walked::new(id, self.artifacts.clone());
-        let stages = &self.crew.stages;
+    async fn attempt(&self, id: DocumentId, fresh: bool) -> DocumentOutcome {
+        let mut outcome = DocumentOutcome::new(id, self.artifacts.clone());
+        let stages = &self.plan.stages;
         let mut started = vec![false; stages.len()];
         let mut through = vec![false; stages.len()];
         let mut remarks = BTreeMap::new();
@@ -128,39 +126,39 @@ impl Walker {
         // the first by position, whichever came first in time.
         let mut end = stages.len();
         loop {
-            for (position, post) in stages.iter().enumerate().take(end) {
-                if !started[position] && post.after.iter().all(|&before| through[before]) {
+            for (position, instance) in stages.iter().enumerate().take(end) {
+                if !started[position] && instance.after.iter().all(|&before| through[before]) {
                     started[position] = true;
-                    let slots = walked.slots.only(&post.reads);
-                    let step = self.step(post, id, slots, fresh);
-                    under_way.push(step.map(move |result| (position, result)));
+                    let document = self.context(instance, id, &outcome.slots);
+                    let result = self.run_stage(instance, document, fresh);
+                    under_way.push(result.map(move |result| (position, result)));
                 }
             }
             let Some((position, result)) = under_way.next().await else {
                 break;
             };
-            let post = &stages[position];
+            let instance = &stages[position];
             match result {
-                Ok(step) => {
+                Ok(result) => {
                     through[position] = true;
-                    walked.slots.fill(&step.memo.outputs);
-                    remarks.insert(position, step.memo.remarks);
-                    if let Some(spent) = step.spent {
+                    outcome.slots.fill(&result.memo.outputs);
+                    remarks.insert(position, result.memo.remarks);
+                    if let Some(spent) = result.spent {
                         let ms = u64::try_from(spent.as_millis()).unwrap_or(u64::MAX);
-                        walked.spent.insert(post.id.clone(), ms);
+                        outcome.spent.insert(instance.id.clone(), ms);
                     }
                     self.observer.progress(&Progress::Stage {
                         document: id,
-                        stage: post.id.clone(),
-                        hit: step.spent.is_none(),
-                        spent: step.spent.unwrap_or_default(),
+                        stage: instance.id.clone(),
+                        hit: result.spent.is_none(),
+                        spent: result.spent.unwrap_or_default(),
                     });
                 }
                 Err(failure) => {
                     let ends_run = failure.reach == Reach::Run;
                     if position < end || ends_run {
                         end = position;
-                        walked.failure = Some((post.id.clone(), failure));
+                        outcome.failure = Some((instance.id.clone(), failure));
                     }
                     if ends_run {
                         break;
@@ -169,32 +167,26 @@ impl Walker {
             }
         }
         drop(under_way);
-        walked.remarks = remarks.into_values().flatten().collect();
-        walked
+        outcome.remarks = remarks.into_values().flatten().collect();
+        outcome
     }
 
-    async fn step(
+    async fn run_stage(
         &self,
-        post: &Post,
-        id: DocumentId,
-        slots: DocumentSlots,
+        instance: &StageInstance,
+        document: DocumentContext,
         fresh: bool,
-    ) -> Result<Step, StageFailure> {
-        let key = self.key(post, id, &slots);
+    ) -> Result<StageResult, StageFailure> {
+        let key = self.key(instance, &document).await?;
         if !fresh && let Some(memo) = self.artifacts.recall(key).await? {
-            return Ok(Step { memo, spent: None });
+            return Ok(StageResult { memo, spent: None });
         }
-        let _place = post.places.acquire().await.map_err(|_| cancelled())?;
+        let _permit = instance.permits.acquire().await.map_err(|_| cancelled())?;
         if self.cancel.is_cancelled() {
             return Err(cancelled());
         }
-        let context = DocumentContext {
-            id,
-            seed: self.seed.of_document(id.index()).derive(&post.id),
-            slots,
-        };
         let began = Instant::now();
-        let outputs = self.run_with_retries(post, &context).await?;
+        let outputs = self.run_with_retries(instance, &document).await?;
         let mut memo = Memo {
             outputs: Vec::with_capacity(outputs.0.len()),
             remarks: outputs.1,
@@ -203,7 +195,7 @@ impl Walker {
             memo.outputs.push((slot, self.artifacts.put(bytes).await?));
         }
         self.artifacts.remember(key, &memo).await?;
-        Ok(Step {
+        Ok(StageResult {
             memo,
             spent: Some(began.elapsed()),
         })
@@ -212,16 +204,16 @@ impl Walker {
     /// Runs the stage, again if its failure is worth it.
     async fn run_with_retries(
         &self,
-        post: &Post,
-        context: &DocumentContext,
+        instance: &StageInstance,
+        document: &DocumentContext,
     ) -> Result<Outputs, StageFailure> {
         let mut attempt = 1;
         loop {
-            match caught(post.stage.run(context)).await {
+            match caught(instance.stage.run(document)).await {
                 Err(failure) if failure.reach == Reach::Attempt && attempt < ATTEMPTS => {
                     self.observer.progress(&Progress::Retry {
-                        document: context.id,
-                        stage: post.id.clone(),
+                        document: document.id,
+                        stage: instance.id.clone(),
                         problem: (*failure.problem).clone(),
                     });
                     tokio::select! {
@@ -235,15 +227,33 @@ impl Walker {
         }
     }
 
-    /// The key of a stage's result: everything it depends on.
-    fn key(&self, post: &Post, id: DocumentId, slots: &DocumentSlots) -> Digest {
-        let digests = slots.digests();
-        let mut parts = vec![post.key.as_bytes().to_vec()];
-        if post.stage.seeded() {
-            let seed = self.seed.of_document(id.index()).derive(&post.id);
-            parts.push(seed.0.to_le_bytes().to_vec());
+    /// The document as the stage may see it.
+    fn context(
+        &self,
+        instance: &StageInstance,
+        id: DocumentId,
+        slots: &DocumentSlots,
+    ) -> DocumentContext {
+        DocumentContext {
+            id,
+            seed: self.seed.of_document(id.index()).derive(&instance.id),
+            slots: slots.only(&instance.reads),
         }
-        for slot in &post.reads {
+    }
+
+    /// The key of a stage's result: everything it depends on.
+    async fn key(
+        &self,
+        instance: &StageInstance,
+        document: &DocumentContext,
+    ) -> Result<Digest, StageFailure> {
+        let identity = caught(instance.stage.identity_for(document)).await?;
+        let digests = document.slots.digests();
+        let mut parts = vec![instance.key.as_bytes().to_vec(), identity.into_bytes()];
+        if instance.stage.seeded() {
+            parts.push(document.seed.0.to_le_bytes().to_vec());
+        }
+        for slot in &instance.reads {
             parts.push(slot.name().as_bytes().to_vec());
             parts.push(
                 digests
@@ -251,7 +261,7 @@ impl Walker {
                     .map_or_else(Vec::new, |digest| digest.as_bytes().to_vec()),
             );
         }
-        Digest::of_parts(parts.iter().map(Vec::as_slice))
+        Ok(Digest::of_parts(parts.iter().map(Vec::as_slice)))
     }
 }
 

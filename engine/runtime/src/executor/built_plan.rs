@@ -1,4 +1,4 @@
-//! The stages of a plan, built and ready.
+//! A plan whose stages have been built.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -14,21 +14,22 @@ use crate::{
     },
 };
 
-/// A document stage in place.
-pub(super) struct Post {
+/// A document stage of the plan, ready to work.
+pub(super) struct StageInstance {
     pub(super) id: String,
     pub(super) stage: Arc<dyn DocumentStage>,
     /// Digest of everything a result depends on beside seed and slots.
     pub(super) key: Digest,
     /// The slots it may look at, in order; their digests are part of a result's key.
     pub(super) reads: Vec<Slot>,
-    /// Positions of the posts that must be through before.
+    /// Positions of the document stages that must be done before.
     pub(super) after: Vec<usize>,
-    pub(super) places: Arc<Semaphore>,
+    /// One is held for each document it works on.
+    pub(super) permits: Arc<Semaphore>,
 }
 
-/// A dataset stage in place.
-pub(super) struct DatasetPost {
+/// A dataset stage of the plan, ready to work.
+pub(super) struct DatasetStageInstance {
     pub(super) id: String,
     pub(super) stage: Box<dyn DatasetStage>,
     /// The slots it may look at.
@@ -36,8 +37,8 @@ pub(super) struct DatasetPost {
 }
 
 /// The document stages of a run and what is known before it begins.
-pub(super) struct Crew {
-    pub(super) stages: Vec<Post>,
+pub(super) struct BuiltPlan {
+    pub(super) stages: Vec<StageInstance>,
     pub(super) documents: u64,
     /// Documents in flight, finished ones that wait for their turn included.
     pub(super) window: usize,
@@ -45,17 +46,17 @@ pub(super) struct Crew {
     pub(super) home: PathBuf,
 }
 
-impl Crew {
+impl BuiltPlan {
     pub(super) fn build(
         executor: &Executor,
         order: &RunOrder,
-    ) -> Result<(Self, Vec<DatasetPost>), RunError> {
+    ) -> Result<(Self, Vec<DatasetStageInstance>), RunError> {
         let RunOrder {
             plan, env, spec, ..
         } = order;
         let jobs = env.jobs.max(1);
         let shared = Arc::new(Semaphore::new(jobs));
-        let mut crew = Self {
+        let mut built_plan = Self {
             stages: Vec::new(),
             documents: 0,
             window: 2 * jobs + 2,
@@ -72,8 +73,8 @@ impl Crew {
             home: env.home.clone(),
         };
         let mut dataset = Vec::new();
-        // Plan positions of document stages become positions among the posts.
-        let mut posts = vec![None; plan.stages.len()];
+        // Plan positions of document stages become positions among the instances.
+        let mut instances = vec![None; plan.stages.len()];
         for (position, planned) in plan.stages.iter().enumerate() {
             let built = build_stage(executor, planned, env);
             let (built, facts) = built.map_err(|source| RunError::Build {
@@ -83,45 +84,48 @@ impl Crew {
             let id = planned.id.clone();
             let reads = reads_of(&planned.slots);
             match built {
-                Built::Dataset(stage) => dataset.push(DatasetPost { id, stage, reads }),
+                Built::Dataset(stage) => dataset.push(DatasetStageInstance { id, stage, reads }),
                 Built::Document(stage) => {
                     if let Some(documents) = stage.documents() {
-                        crew.documents =
+                        built_plan.documents =
                             order.limit.map_or(documents, |limit| documents.min(limit));
                     }
-                    let places = match stage.concurrency() {
+                    let permits = match stage.concurrency() {
                         Concurrency::Jobs => shared.clone(),
                         Concurrency::AtMost(limit) => {
                             let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
-                            crew.window += limit.min(64);
+                            built_plan.window += limit.min(64);
                             Arc::new(Semaphore::new(limit))
                         }
                     };
-                    posts[position] = Some(crew.stages.len());
+                    instances[position] = Some(built_plan.stages.len());
                     let before = planned.after.iter();
-                    crew.stages.push(Post {
+                    built_plan.stages.push(StageInstance {
                         id,
                         stage,
                         key: key_of(&facts),
                         reads,
-                        after: before.filter_map(|&before| posts[before]).collect(),
-                        places,
+                        after: before.filter_map(|&before| instances[before]).collect(),
+                        permits,
                     });
                 }
             }
-            crew.facts.stages.push(facts);
+            built_plan.facts.stages.push(facts);
         }
-        crew.facts.documents = crew.documents;
-        Ok((crew, dataset))
+        built_plan.facts.documents = built_plan.documents;
+        Ok((built_plan, dataset))
     }
 
     pub(super) fn stage_ids(&self) -> Vec<String> {
-        self.stages.iter().map(|post| post.id.clone()).collect()
+        self.stages
+            .iter()
+            .map(|instance| instance.id.clone())
+            .collect()
     }
 
     pub(super) async fn close(&self) {
-        for post in &self.stages {
-            post.stage.close().await;
+        for instance in &self.stages {
+            instance.stage.close().await;
         }
     }
 }
