@@ -10,6 +10,7 @@
 mod commands;
 mod dataset;
 mod pages;
+mod plugins_files;
 mod program;
 mod runs;
 mod tidy;

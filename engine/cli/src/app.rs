@@ -16,6 +16,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     find::{self, Found},
+    pins::Pins,
     report::{self, Status, Stop},
 };
 
@@ -36,18 +37,28 @@ pub(crate) fn registry(home: &Path) -> Registry {
 
 /// The plugins of the working folder, of the user and of the shipped set.
 pub(crate) fn plugins(home: &Path) -> Arc<Plugins> {
+    let places = plugin_places(home).into_iter().map(|(_, place)| place);
+    Plugins::open(&places.collect::<Vec<_>>(), home)
+}
+
+/// Where plugins are looked for, in this order, and whose place it is.
+pub(crate) fn plugin_places(home: &Path) -> Vec<(&'static str, PathBuf)> {
     let program = std::env::current_exe().and_then(std::fs::canonicalize);
     let program = program.ok();
     let beside = program.as_deref().and_then(Path::parent);
     let installed = beside.and_then(Path::parent);
     let places = [
-        Some(PathBuf::from("plugins")),
-        Some(home.join("plugins")),
-        beside.map(|folder| folder.join("plugins")),
-        installed.map(|folder| folder.join("share/docgenie/plugins")),
+        Some(("working folder", PathBuf::from("plugins"))),
+        Some(("user", user_plugins(home))),
+        beside.map(|folder| ("shipped", folder.join("plugins"))),
+        installed.map(|folder| ("shipped", folder.join("share/docgenie/plugins"))),
     ];
-    let places: Vec<_> = places.into_iter().flatten().collect();
-    Plugins::open(&places, home)
+    places.into_iter().flatten().collect()
+}
+
+/// Where plugins are installed.
+pub(crate) fn user_plugins(home: &Path) -> PathBuf {
+    home.join("plugins")
 }
 
 /// The stages of the engine itself, which can place these elements.
@@ -96,11 +107,20 @@ pub(crate) struct Loaded {
     pub(crate) pipeline: Pipeline,
     /// What parsing has found; faults among them mean that there will be no plan.
     diagnostics: Vec<Diagnostic>,
+    /// What its plugins must be.
+    pins: Option<Pins>,
 }
 
 impl Loaded {
-    /// Finds and reads a pipeline file.
+    /// Finds and reads a pipeline file, and its lock file where there is one.
     pub(crate) fn new(name: &str, home: &Path, catalogue: &Catalogue) -> Result<Self, Stop> {
+        let loaded = Self::unlocked(name, home, catalogue)?;
+        let pins = Pins::of(&loaded.found, home)?;
+        Ok(Self { pins, ..loaded })
+    }
+
+    /// Finds and reads a pipeline file, to be planned with whatever plugins there are.
+    pub(crate) fn unlocked(name: &str, home: &Path, catalogue: &Catalogue) -> Result<Self, Stop> {
         let mut found = find::pipeline(name, home)?;
         let bytes = std::mem::take(&mut found.bytes);
         let text = docgenie_pipeline::decode(&found.shown, bytes)
@@ -111,6 +131,7 @@ impl Loaded {
                 found,
                 pipeline,
                 diagnostics,
+                pins: None,
             }),
             None => Err(Stop::Faults(diagnostics)),
         }
@@ -136,6 +157,10 @@ impl Loaded {
         (plan, mut found): (Option<Plan>, Vec<Diagnostic>),
     ) -> (Option<Plan>, Vec<Diagnostic>) {
         found.extend(self.diagnostics.iter().cloned());
+        let pins = self.pins.as_ref().zip(plan.as_ref());
+        let wrong = pins.map_or_else(Vec::new, |(pins, plan)| pins.faults(&self.pipeline, plan));
+        let plan = plan.filter(|_| wrong.is_empty());
+        found.extend(wrong);
         (plan, docgenie_pipeline::in_order(found))
     }
 }

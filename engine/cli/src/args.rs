@@ -78,7 +78,7 @@ pub(crate) enum Command {
     },
     /// Print the JSON Schema of pipeline files, for editors.
     Schema,
-    /// Build plugins, and look at those there are.
+    /// Make, look at, install and lock plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),
     /// Look at runs and steer them.
@@ -104,7 +104,9 @@ pub(crate) enum Command {
 /// Plugins are looked for in plugins/ here, then in $DOCGENIE_HOME/plugins, then in the shipped set.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PluginCommand {
-    /// List the plugins there are.
+    /// Start a plugin of your own: a folder with its source, which builds as it is.
+    New(NewPlugin),
+    /// List the plugins there are: version, kind, where from, what they want beyond the default.
     List {
         /// How to print them.
         #[arg(long, value_enum, default_value_t = Format::Human)]
@@ -112,7 +114,7 @@ pub(crate) enum PluginCommand {
     },
     /// Show what a plugin is, wants and offers, as JSON.
     Inspect {
-        /// Its name, or its folder.
+        /// Its name, its folder, or a bundle, which is not installed by this.
         plugin: String,
     },
     /// Build a plugin from its source: plugin.wasm and offers.json beside its manifest.
@@ -129,6 +131,92 @@ pub(crate) enum PluginCommand {
         /// Its name, or its folder.
         plugin: String,
     },
+    /// Try a built plugin on the cases in its folder `tests`, and keep what they give to look at.
+    Test {
+        /// The folder of the built plugin.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// Where what the cases give is kept (default: target/plugin-test in its folder).
+        #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+        out: Option<PathBuf>,
+        /// Take what the cases give now as what they are expected to give.
+        #[arg(long)]
+        bless: bool,
+        /// Instead, make a call again that failed in a run; the failure names the file.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["out", "bless"])]
+        replay: Option<PathBuf>,
+    },
+    /// Build a plugin and try its cases whenever its source changes; `preview --watch` follows.
+    Dev {
+        /// The folder of its source.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+    },
+    /// Check a built plugin and pack it into one file, ID-VERSION.docgenie-plugin.
+    Pack {
+        /// The folder of the built plugin.
+        #[arg(value_hint = ValueHint::DirPath)]
+        folder: PathBuf,
+        /// The file, or the folder to put it into (default: the working folder).
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::AnyPath)]
+        out: Option<PathBuf>,
+    },
+    /// Check a bundle and put it into $DOCGENIE_HOME/plugins. Nothing of it is built or run outside
+    /// the sandbox.
+    Install {
+        /// A bundle, or the folder of a built plugin.
+        #[arg(value_hint = ValueHint::AnyPath)]
+        bundle: PathBuf,
+        /// Replace one of the same name that is not older.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Remove a plugin from $DOCGENIE_HOME/plugins.
+    Remove {
+        /// Its name.
+        plugin: String,
+    },
+    /// Write down by digest which plugins a pipeline uses, in pipeline.lock.toml beside it; others
+    /// are refused from then on. Again to take those that are here now.
+    Lock {
+        #[command(flatten)]
+        pipeline: PipelineArguments,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NewPlugin {
+    /// Its name, in lower-case letters, digits and hyphens.
+    pub(crate) name: String,
+
+    /// What it does.
+    #[arg(long, value_enum)]
+    pub(crate) kind: PluginKind,
+
+    /// What it is written in.
+    #[arg(long, value_enum)]
+    pub(crate) language: PluginLanguage,
+
+    /// The folder to make (default: the name).
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(crate) out: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PluginKind {
+    /// Draws stamps, seals, charts.
+    VisualElement,
+    /// Annotates documents in a format of its own.
+    GroundTruthFormat,
+    /// Writes a dataset in a format of its own.
+    DatasetExporter,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PluginLanguage {
+    Rust,
+    Javascript,
+    Python,
 }
 
 /// Which pipeline, with which parameters.

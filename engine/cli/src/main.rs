@@ -5,6 +5,7 @@ mod args;
 mod bars;
 mod commands;
 mod find;
+mod pins;
 mod report;
 mod runner;
 mod signals;

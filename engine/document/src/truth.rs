@@ -165,6 +165,17 @@ pub struct VisualPlace {
     pub placed: Option<PlacedElement>,
 }
 
+impl VisualPlace {
+    /// What is seen there: the picture's edges and its label, else the room and its kind.
+    #[must_use]
+    pub fn seen(&self) -> (&Rect, &str) {
+        match &self.placed {
+            Some(placed) => (&placed.rect, &placed.label),
+            None => (&self.rect, &self.kind),
+        }
+    }
+}
+
 /// The places where visual elements may go, in document order, and then those that were added.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VisualElements {

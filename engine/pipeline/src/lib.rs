@@ -28,7 +28,7 @@ pub use catalogue::{Catalogue, Implied, ImpliedBy, Scope, SlotUse, StageSpec, Va
 pub use diagnostic::{Diagnostic, Label, Level, in_order};
 pub use param::{Param, ParamType};
 pub use pipeline::Pipeline;
-pub use plan::{Plan, PlannedStage};
+pub use plan::{Plan, PlannedStage, PluginUse};
 pub use reference::{reference, stage_reference};
 pub use schema::schema;
 pub use source::{Span, decode, location};

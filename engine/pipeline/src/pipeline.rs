@@ -93,6 +93,12 @@ impl Pipeline {
         &self.name
     }
 
+    /// A fault at a place of the file, found by who knows more than the file says.
+    #[must_use]
+    pub fn fault(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {
+        Diagnostic::new(&self.source, code, span, message)
+    }
+
     /// Its parameters in order of the file.
     #[must_use]
     pub fn params(&self) -> &[Param] {

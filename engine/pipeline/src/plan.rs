@@ -3,7 +3,10 @@
 use docgenie_document::Digest;
 use serde_json::{Map, Value};
 
-use crate::catalogue::{Scope, SlotUse};
+use crate::{
+    catalogue::{Scope, SlotUse},
+    source::Span,
+};
 
 /// One stage as it will run.
 #[derive(Clone, Debug)]
@@ -40,4 +43,15 @@ pub struct Plan {
     pub pipeline: Digest,
     /// The stages in an order that respects every `after`.
     pub stages: Vec<PlannedStage>,
+    /// Where the file names plugins, also in stages that are switched off.
+    pub plugins: Vec<PluginUse>,
+}
+
+/// A place where a stage names a plugin: by what it uses, or in its options.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PluginUse {
+    /// The plugin's name: `seal` of `plugin:seal/round`.
+    pub plugin: String,
+    /// The place in the file.
+    pub span: Span,
 }

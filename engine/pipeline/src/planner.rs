@@ -1,6 +1,7 @@
 //! From a pipeline and the values of its parameters to a plan.
 
 mod flow;
+mod plugins;
 mod values;
 
 use std::{
@@ -22,7 +23,7 @@ use crate::{
         Pipeline, Stage,
         reader::{is_plugin, report_no_plugin, spec_named},
     },
-    plan::{Plan, PlannedStage},
+    plan::{Plan, PlannedStage, PluginUse},
     source::Span,
     wording::{did_you_mean, meant},
 };
@@ -81,6 +82,7 @@ impl Pipeline {
             params: values.into_known(),
             pipeline: self.digest,
             stages: planned_stages(self, &stages, &order, slots),
+            plugins: stages.into_iter().flat_map(|it| it.plugins).collect(),
         };
         (Some(plan), report.finish())
     }
@@ -92,6 +94,7 @@ struct Resolved<'a> {
     is_active: bool,
     options: Map<String, Value>,
     slots: SlotUse,
+    plugins: Vec<PluginUse>,
     /// Whether faults hide what it writes.
     is_obscure: bool,
 }
@@ -112,6 +115,7 @@ impl<'a> Resolver<'a, '_> {
             is_active,
             options: Map::new(),
             slots: SlotUse::default(),
+            plugins: Vec::new(),
             is_obscure: true,
         };
         if let Some(spec) = &stage.spec {
@@ -125,6 +129,7 @@ impl<'a> Resolver<'a, '_> {
                 self.report_fault(fault, stage);
             }
         }
+        resolved.plugins = plugins::named(stage, with.as_ref(), &resolved.options);
         resolved
     }
 

@@ -264,7 +264,7 @@ impl PluginError {
         }
     }
 
-    fn hint(&self) -> String {
+    pub(crate) fn hint(&self) -> String {
         match self {
             Self::NotBuilt { folder, .. } => {
                 format!("run `docgenie-engine plugin build {}`", folder.display())

@@ -14,6 +14,7 @@
 
 mod assets;
 mod build;
+mod bundle;
 mod cache;
 mod call;
 mod documents;
@@ -22,6 +23,7 @@ mod error;
 mod exporter;
 mod library;
 mod limits;
+mod lock;
 mod manifest;
 mod offered;
 mod offers;
@@ -35,8 +37,10 @@ mod truth;
 mod v0_1;
 mod wasi;
 
+pub use bundle::{Bundle, BundleError, Installed, sha256};
 pub use error::PluginError;
 pub use library::{Library, Plugin};
+pub use lock::{Lock, LockError, Pin};
 pub use manifest::{Build, Language, Manifest, Wants, Wasi};
 pub use offers::{Kind, Offer, Offers};
 pub use plugins::Plugins;

@@ -6,10 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde::de::DeserializeOwned;
-
 use crate::{
-    error::PluginError,
+    bundle::sha256,
+    error::{PluginError, plain},
     manifest::{self, Manifest},
     offers::{self, Offer, Offers},
     sandbox::Sandbox,
@@ -17,6 +16,8 @@ use crate::{
 
 /// The file that holds the component.
 pub(crate) const COMPONENT: &str = "plugin.wasm";
+/// Bytes of a manifest or of offers: far more than either takes.
+pub(crate) const TEXT_LIMIT: u64 = 1 << 20;
 
 /// A plugin in its folder, built.
 #[derive(Clone, Debug)]
@@ -50,13 +51,7 @@ impl Plugin {
             });
         }
         let file = folder.join(offers::FILE);
-        let offers: Offers = read(&file, |text| {
-            serde_json::from_str(text).map_err(|error| error.to_string())
-        })?;
-        if offers.offers.is_empty() {
-            let why = "it offers nothing".to_owned();
-            return Err(PluginError::Manifest { file, why });
-        }
+        let offers = Offers::parse(&file, &read(&file)?)?;
         Ok(Self {
             folder: folder.to_owned(),
             manifest,
@@ -69,6 +64,15 @@ impl Plugin {
     /// # Errors
     /// When its component cannot be run or is not what its files say.
     pub fn check(&self, sandbox: &Sandbox) -> Result<(), PluginError> {
+        if let Some(said) = &self.manifest.plugin.sha256 {
+            let found = sha256(&self.component()?);
+            if found != *said {
+                return Err(PluginError::Component {
+                    plugin: self.id().to_owned(),
+                    why: format!("its SHA-256 is {found}, its manifest says {said}"),
+                });
+            }
+        }
         sandbox.check(self)
     }
 
@@ -81,20 +85,27 @@ impl Plugin {
     /// The offer of this name, or its only one where none is named.
     #[must_use]
     pub fn offer(&self, name: Option<&str>) -> Option<&Offer> {
-        match (name, self.offers.offers.as_slice()) {
-            (None, [only]) => Some(only),
-            (None, _) => None,
-            (Some(name), offers) => offers.iter().find(|offer| offer.id == name),
+        match name {
+            None => self.offers.only(),
+            Some(name) => self.offers.offers.iter().find(|offer| offer.id == name),
         }
     }
 
     /// The names that pipelines have for its offers, without `plugin:`.
     pub fn names(&self) -> impl Iterator<Item = (String, &Offer)> {
-        let id = self.id();
-        let only = self.offer(None).map(|offer| (id.to_owned(), offer));
-        let all = self.offers.offers.iter();
-        only.into_iter()
-            .chain(all.map(move |offer| (format!("{id}/{}", offer.id), offer)))
+        self.offers.names(self.id())
+    }
+
+    /// Whether a plugin may have this name.
+    #[must_use]
+    pub fn is_name(name: &str) -> bool {
+        let part = |part: &str| {
+            !part.is_empty()
+                && part
+                    .bytes()
+                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        };
+        name.len() <= 64 && name.split('-').all(part)
     }
 
     /// The shortest name that pipelines have for an offer, without `plugin:`.
@@ -104,6 +115,13 @@ impl Plugin {
             1 => self.id().to_owned(),
             _ => format!("{}/{offer}", self.id()),
         }
+    }
+
+    /// The files that change when it is built anew.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let names = [manifest::FILE, offers::FILE, COMPONENT];
+        names.map(|name| self.folder.join(name)).to_vec()
     }
 
     /// The component's bytes.
@@ -120,15 +138,35 @@ impl Manifest {
     /// When it cannot be read or does not fit.
     pub fn read(folder: &Path) -> Result<Self, PluginError> {
         let file = folder.join(manifest::FILE);
-        let manifest: Self = read(&file, |text| {
-            toml::from_str(text).map_err(|error| error.to_string())
-        })?;
-        let id = &manifest.plugin.id;
-        if !kebab_case(id) {
-            let why = format!("`{id}` is not a name in kebab case");
-            return Err(PluginError::Manifest { file, why });
+        Self::parse(&file, &read(&file)?)
+    }
+
+    /// The manifest with this text; messages name the file.
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, PluginError> {
+        let manifest: Self = toml::from_str(text).map_err(|error| unfit(file, &error))?;
+        let about = &manifest.plugin;
+        if !Plugin::is_name(&about.id) {
+            let why = format!("`{}` is not a name in kebab case", about.id);
+            return Err(unfit(file, &why));
         }
+        let lines = [&about.version, &about.api, &about.summary, &about.license];
+        lines.into_iter().try_for_each(|line| is_line(file, line))?;
         Ok(manifest)
+    }
+}
+
+impl Offers {
+    /// The offers with this text; messages name the file.
+    pub(crate) fn parse(file: &Path, text: &str) -> Result<Self, PluginError> {
+        let offers: Self = serde_json::from_str(text).map_err(|error| unfit(file, &error))?;
+        if offers.offers.is_empty() {
+            return Err(unfit(file, &"it offers nothing"));
+        }
+        for offer in &offers.offers {
+            let lines = [&offer.id, &offer.title, &offer.summary];
+            lines.into_iter().try_for_each(|line| is_line(file, line))?;
+        }
+        Ok(offers)
     }
 }
 
@@ -175,42 +213,47 @@ impl Library {
     }
 }
 
-/// The folders in a place that have a manifest, by name.
+/// The folders in a place that have a manifest, by name. Hidden ones are under construction.
 fn folders(place: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(place).into_iter().flatten();
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let mut folders: Vec<_> = paths
-        .filter(|path| path.join(manifest::FILE).is_file())
+        .filter(|path| {
+            let hidden = path
+                .file_name()
+                .is_some_and(|it| it.as_encoded_bytes()[0] == b'.');
+            !hidden && path.join(manifest::FILE).is_file()
+        })
         .collect();
     folders.sort();
     folders
 }
 
-fn read<T: DeserializeOwned>(
-    file: &Path,
-    parse: impl FnOnce(&str) -> Result<T, String>,
-) -> Result<T, PluginError> {
-    /// Far more than a manifest or a schema takes.
-    const LIMIT: u64 = 1 << 20;
+/// The text of a manifest or of offers.
+fn read(file: &Path) -> Result<String, PluginError> {
     let unreadable = |source| PluginError::Unreadable {
         file: file.to_owned(),
         source,
     };
     let mut text = String::new();
     let opened = fs::File::open(file).map_err(unreadable)?;
-    io::Read::read_to_string(&mut io::Read::take(opened, LIMIT), &mut text).map_err(unreadable)?;
-    parse(&text).map_err(|why| PluginError::Manifest {
-        file: file.to_owned(),
-        why,
-    })
+    io::Read::read_to_string(&mut io::Read::take(opened, TEXT_LIMIT), &mut text)
+        .map_err(unreadable)?;
+    Ok(text)
 }
 
-fn kebab_case(name: &str) -> bool {
-    let part = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
-    };
-    name.len() <= 64 && name.split('-').all(part)
+fn unfit(file: &Path, why: &dyn std::fmt::Display) -> PluginError {
+    PluginError::Manifest {
+        file: file.to_owned(),
+        why: plain(&why.to_string()),
+    }
+}
+
+/// What is shown at a terminal is one line and nothing that a terminal would obey.
+fn is_line(file: &Path, text: &str) -> Result<(), PluginError> {
+    if text.chars().any(char::is_control) {
+        let why = format!("`{}` is not one line of plain text", text.escape_debug());
+        return Err(unfit(file, &why));
+    }
+    Ok(())
 }

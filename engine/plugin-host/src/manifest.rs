@@ -37,6 +37,9 @@ pub struct About {
     pub summary: String,
     /// An SPDX expression.
     pub license: String,
+    /// Digest of the component, SHA-256 in hexadecimal; written when it is packed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
 }
 
 /// What a plugin asks for. The host gives it no more than its own ceilings.

@@ -47,6 +47,24 @@ pub struct Offer {
     pub traits: Value,
 }
 
+impl Offers {
+    /// The only one there is.
+    pub(crate) fn only(&self) -> Option<&Offer> {
+        match self.offers.as_slice() {
+            [only] => Some(only),
+            _ => None,
+        }
+    }
+
+    /// The names that pipelines have for them, without `plugin:`, if the plugin has this one.
+    pub fn names(&self, plugin: &str) -> impl Iterator<Item = (String, &Offer)> {
+        let only = self.only().map(|offer| (plugin.to_owned(), offer));
+        let all = self.offers.iter();
+        only.into_iter()
+            .chain(all.map(move |offer| (format!("{plugin}/{}", offer.id), offer)))
+    }
+}
+
 impl Kind {
     /// The interface that a component of this kind exports, without its version.
     #[must_use]

@@ -14,7 +14,7 @@ use std::{
 
 use docgenie_document::Code;
 
-pub use archive::{ARCHIVE_FOLDER, check_zip_target, write_zip};
+pub use archive::{ARCHIVE_FOLDER, check_zip_target, write_zip, zip_of};
 pub use manifest::DatasetManifest;
 pub use publish::{
     FOREIGN_TARGET, MOUNT_POINT, NESTED_TARGETS, PublishError, UNWRITABLE_TARGET, check_apart,
@@ -199,6 +199,57 @@ impl DatasetPart {
     }
 }
 
+/// A folder under construction, which is hidden until it is [`put`](Self::put) at its target whole.
+/// Dropped before, it is gone.
+#[derive(Debug)]
+pub struct NewFolder {
+    staging: Staging,
+    target: PathBuf,
+}
+
+impl NewFolder {
+    /// An empty folder beside its target, on the same file system.
+    ///
+    /// # Errors
+    /// When no folder can be made there.
+    pub fn beside(target: &Path) -> Result<Self, PublishError> {
+        let staging = Staging::beside(target)?;
+        let target = target.to_owned();
+        Ok(Self { staging, target })
+    }
+
+    /// Where it is while it is under construction.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.staging.path()
+    }
+
+    /// Writes a whole file at a plain relative path.
+    ///
+    /// # Errors
+    /// As [`DatasetFolder::create`].
+    pub fn write(&self, path: &str, bytes: &[u8]) -> Result<(), DatasetFileError> {
+        write_below(self.path(), path, bytes)
+    }
+
+    /// Puts it at its target in one step; a folder that stood there is removed.
+    ///
+    /// # Errors
+    /// When the file system refuses. The target is then untouched.
+    pub fn put(self) -> Result<(), PublishError> {
+        self.staging.put(&self.target)
+    }
+}
+
+/// Removes a folder in one step for those who look for it at its path.
+///
+/// # Errors
+/// When the file system refuses. The folder is then untouched.
+pub fn remove_folder(path: &Path) -> Result<(), PublishError> {
+    let staging = Staging::beside(path)?;
+    fs::rename(path, staging.path()).map_err(PublishError::io("remove", path))
+}
+
 fn create_below(root: &Path, path: &str) -> Result<fs::File, DatasetFileError> {
     let full = below(root, path)?;
     let made = fs::File::create_new(&full).or_else(|error| match (error.kind(), full.parent()) {
@@ -253,6 +304,30 @@ mod tests {
         let again = folder.write("a/b/c.txt", b"2");
         assert!(matches!(again, Err(DatasetFileError::Twice(_))));
         assert_eq!(fs::read(folder.root().join("a/b/c.txt")).unwrap(), b"1");
+    }
+
+    #[test]
+    fn a_folder_is_replaced_and_removed_whole() {
+        let place = tempfile::tempdir().unwrap();
+        let target = place.path().join("seal");
+        let put = |file: &str| {
+            let folder = NewFolder::beside(&target).unwrap();
+            folder.write(file, file.as_bytes()).unwrap();
+            assert!(!target.join(file).exists());
+            folder.put().unwrap();
+            assert_eq!(fs::read(target.join(file)).unwrap(), file.as_bytes());
+        };
+        put("one/a.txt");
+        put("two.txt");
+        assert!(!target.join("one").exists());
+        drop(NewFolder::beside(&target).unwrap());
+        assert!(target.join("two.txt").exists());
+        remove_folder(&target).unwrap();
+        assert_eq!(fs::read_dir(place.path()).unwrap().count(), 0);
+        assert!(matches!(
+            remove_folder(&target),
+            Err(PublishError::Io { .. })
+        ));
     }
 
     #[test]

@@ -475,6 +475,7 @@ fn order(
             stage("print", Scope::Document, print, reads(Slot::Html), vec![0]),
             stage("bind", Scope::Dataset, json!({}), reads(Slot::Pdf), vec![1]),
         ],
+        plugins: Vec::new(),
     };
     RunOrder {
         spec: RunSpec {

@@ -263,8 +263,8 @@ impl Content {
                 .flat_map(|elements| &elements.places)
                 .map(|place| Shown {
                     page: place.page,
-                    rect: place.rect,
-                    label: place.kind.clone(),
+                    rect: *place.seen().0,
+                    label: place.seen().1.to_owned(),
                 })
                 .collect(),
             Kind::Handwriting => self

@@ -83,6 +83,7 @@ impl StageConfig for PackageConfig {
                 Slot::Segments,
                 Slot::Layout,
                 Slot::GroundTruth,
+                Slot::Annotations,
                 Slot::Handwriting,
                 Slot::VisualElements,
                 Slot::Ocr,

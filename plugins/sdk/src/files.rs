@@ -220,7 +220,7 @@ mod tests {
         let again = write("once", "2").unwrap_err();
         assert_eq!(
             again,
-            Failure::Broken("`once` has been written already".to_owned())
+            Failure::Broken("a file cannot be written again: once".to_owned())
         );
         assert!(write("../up", "").is_err());
     }

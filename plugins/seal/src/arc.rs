@@ -64,15 +64,15 @@ impl Arc {
         }
         let radius = baseline(size);
         let degrees = |width: f64| (width * size / radius).to_degrees();
-        let mut at = -degrees(whole) / 2.0;
+        let mut next = -degrees(whole) / 2.0;
         let is_leftwards = words.iter().any(|word| word.chars().any(is_leftward));
         let mut order: Vec<(&String, f64)> = words.iter().zip(widths).collect();
         if is_leftwards {
             order.reverse();
         }
         let place = |(text, width): (&String, f64)| {
-            let (from, to) = (at, at + degrees(width));
-            at = to + degrees(BLANK);
+            let (from, to) = (next, next + degrees(width));
+            next = to + degrees(BLANK);
             let (from, to) = match side {
                 Side::Top => (from, to),
                 Side::Bottom => (180.0 - from, 180.0 - to),
@@ -105,11 +105,6 @@ impl Arc {
         (most - least).max(0.0)
     }
 
-    fn at(&self, radius: f64, angle: f64) -> (f64, f64) {
-        let (sin, cos) = angle.to_radians().sin_cos();
-        (self.centre.0 + radius * sin, self.centre.1 - radius * cos)
-    }
-
     pub(crate) fn svg(&self, id: &str, family: &str) -> String {
         let each = self.words.iter().enumerate();
         let draw = |(number, word): (usize, &Placed)| {
@@ -118,7 +113,7 @@ impl Arc {
             let large = u8::from((word.to - word.from).abs() > 178.0);
             // A little longer than the word, since a letter beyond the end would not be drawn.
             let beyond = word.to + (word.to - word.from).signum();
-            let ((x0, y0), (x1, y1)) = (self.at(r, word.from), self.at(r, beyond));
+            let ((x0, y0), (x1, y1)) = (at(self.centre, r, word.from), at(self.centre, r, beyond));
             format!(
                 r##"<path id="{id}{number}" d="M{x0:.3} {y0:.3}A{r:.3} {r:.3} 0 {large} {sweep} {x1:.3} {y1:.3}" fill="none" stroke="none"/><text font-family="{family}" font-weight="bold" font-size="{:.2}" stroke="none"><textPath href="#{id}{number}" textLength="{length:.3}" lengthAdjust="{}">{}</textPath></text>"##,
                 self.size,
@@ -168,7 +163,7 @@ impl Arc {
         let turns = (-8..=8).map(|quarter| 90.0 * f64::from(quarter));
         for angle in turns.filter(|it| from < *it && *it < to).chain([from, to]) {
             for radius in [least, most] {
-                let (x, y) = self.at(radius, angle);
+                let (x, y) = at(self.centre, radius, angle);
                 edges = [
                     edges[0].min(x),
                     edges[1].min(y),
@@ -180,6 +175,12 @@ impl Arc {
         let [left, top, right, bottom] = edges;
         Rect::from_edges(left - margin, top - margin, right + margin, bottom + margin)
     }
+}
+
+/// A point on a circle, at an angle in degrees clockwise from the top.
+pub(crate) fn at((x, y): (f64, f64), radius: f64, angle: f64) -> (f64, f64) {
+    let (sin, cos) = angle.to_radians().sin_cos();
+    (x + radius * sin, y - radius * cos)
 }
 
 /// What is stretched so that a word has its length. Letters are, but for those of scripts that

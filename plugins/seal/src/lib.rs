@@ -9,6 +9,8 @@ mod arc;
 mod ink;
 mod motif;
 
+use std::f64::consts::TAU;
+
 use docgenie_plugin::{
     Drawn, Element, Failure, Offer, Picture, Problem, Request, Result, Size, Word, random,
     xml::Text,
@@ -93,7 +95,7 @@ const SMALLEST_LETTERS: f64 = 6.5;
 impl Element for Seal {
     type Params = Params;
     const OFFER: Offer = Offer {
-        traits: r#"{"label": "seal", "places": ["stamp"], "blend": "multiply"}"#,
+        traits: r#"{"label": "seal", "places": ["stamp"], "blend": "multiply", "random": true}"#,
         ..Offer::new(
             "seal",
             "Company seal",
@@ -142,7 +144,7 @@ impl Element for Seal {
             centre: (f64::from(width) / 2.0, f64::from(height) / 2.0),
             radius: f64::from(side) / 2.0 * 0.94,
             tilt: random::between(-14.0, 14.0),
-            family: random::pick(FAMILIES).unwrap_or(&"Liberation Sans"),
+            family: random::pick(FAMILIES).unwrap_or(&"sans-serif"),
         };
         let bottom = seal.arc(&said.bottom, Side::Bottom, 125.0);
         let room = if said.bottom.is_empty() {
@@ -181,12 +183,12 @@ impl Element for Seal {
     }
 }
 
-/// Families that most systems have, and that letters of other scripts fall back from.
+/// Families, and what stands in where there are none of that name.
 const FAMILIES: &[&str] = &[
-    "Liberation Sans",
-    "Liberation Serif",
-    "DejaVu Sans Condensed",
-    "DejaVu Serif",
+    "Liberation Sans, sans-serif",
+    "Liberation Serif, serif",
+    "DejaVu Sans, sans-serif",
+    "DejaVu Serif, serif",
 ];
 
 /// What a seal says, as words.
@@ -251,11 +253,6 @@ impl Drawing {
         )
     }
 
-    fn at(&self, radius: f64, angle: f64) -> (f64, f64) {
-        let (sin, cos) = angle.to_radians().sin_cos();
-        (self.centre.0 + radius * sin, self.centre.1 - radius * cos)
-    }
-
     fn circle(&self, radius: f64, stroke: f64, more: &str) -> String {
         let (x, y) = self.centre;
         format!(
@@ -275,8 +272,9 @@ impl Drawing {
             Style::Single => self.circle(0.965 * r, 0.045 * r, ""),
             Style::Beaded => {
                 let bead = 0.05 * r;
-                let beads = std::f64::consts::TAU * 0.965 * r / bead;
-                let gap = std::f64::consts::TAU * 0.965 * r / (beads / 1.7).round();
+                let around = TAU * 0.965 * r;
+                // As many as go around without a seam.
+                let gap = around / (around / (1.7 * bead)).round();
                 let dots = format!(
                     r#"stroke-linecap="round" stroke-dasharray="0.01 {:.3}""#,
                     gap - 0.01
@@ -286,7 +284,7 @@ impl Drawing {
                     + &self.circle(inner, 0.02 * r, "")
             }
             Style::Notched => {
-                let notch = std::f64::consts::TAU * 0.96 * r / 180.0;
+                let notch = TAU * 0.96 * r / 180.0;
                 let rays = format!(r#"stroke-dasharray="{notch:.3} {notch:.3}""#);
                 self.circle(0.96 * r, 0.07 * r, &rays)
                     + &self.circle(outer - 0.005 * r, 0.016 * r, "")
@@ -299,7 +297,7 @@ impl Drawing {
     /// Stars where the text leaves room.
     fn ornaments(&self, top: &Arc, bottom: &Arc) -> String {
         let size = 0.075 * self.radius;
-        let star = |angle: f64| motif::star(self.at(self.band(), angle), size, angle);
+        let star = |angle: f64| motif::star(arc::at(self.centre, self.band(), angle), size, angle);
         let gap = 360.0 - top.span() - bottom.span();
         if bottom.span() > 0.0 {
             // In the middle between the ends of the two texts.

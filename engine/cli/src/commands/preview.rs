@@ -7,8 +7,10 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use docgenie_plugin_host::{Lock, Plugin};
 use docgenie_runtime::{executor::RunOutcome, stage::StageConfig};
 use docgenie_stages::author::AuthorConfig;
+use serde_json::Value;
 
 use crate::{
     app::{self, Loaded},
@@ -32,7 +34,8 @@ pub(super) fn preview(arguments: &PreviewArguments, home: &Path) -> Result<Statu
     let file = find::pipeline(&pipeline.pipeline, home)?.file;
     report::talk("watching; Ctrl-C ends it");
     loop {
-        let places = file.iter().cloned().chain(templates(pipeline, home));
+        let own = file.iter().flat_map(|it| [it.clone(), Lock::file_of(it)]);
+        let places = own.chain(parts(pipeline, home));
         let places: Vec<_> = places.collect();
         let seen = times(&places);
         // A fault ends the attempt, not the watch.
@@ -98,24 +101,38 @@ fn list(folder: &Path, files: &mut BTreeMap<PathBuf, Metadata>) {
     }
 }
 
-/// The folders of templates that a pipeline names, as far as it can be read.
-fn templates(pipeline: &PipelineArguments, home: &Path) -> Vec<PathBuf> {
+/// The folders of templates and the plugins that a pipeline names, as far as it can be read.
+fn parts(pipeline: &PipelineArguments, home: &Path) -> Vec<PathBuf> {
+    let plugins = app::plugins(home);
     let catalogue = app::registry(home).catalogue();
     let Ok(loaded) = Loaded::new(&pipeline.pipeline, home, &catalogue) else {
         return Vec::new();
     };
     let (plan, _) = loaded.examine(&pipeline.set);
-    let stages = plan.into_iter().flat_map(|plan| plan.stages);
-    let authors = stages.filter(|stage| stage.uses == AuthorConfig::NAME);
-    let folders =
-        authors.filter_map(|stage| Some(stage.options.get("templates")?.as_str()?.to_owned()));
-    folders
-        .map(|folder| loaded.found.dir.join(folder))
-        .collect()
+    let stages = plan.map(|plan| plan.stages).unwrap_or_default();
+    let authors = stages
+        .iter()
+        .filter(|stage| stage.uses == AuthorConfig::NAME);
+    let templates = authors
+        .filter_map(|stage| stage.options.get("templates")?.as_str())
+        .map(|folder| loaded.found.dir.join(folder));
+    let named = stages.iter().flat_map(|stage| {
+        let element = stage.options.get("element").and_then(Value::as_str);
+        [Some(stage.uses.as_str()), element]
+    });
+    let ids = named.flatten().filter_map(|name| {
+        let offer = name.strip_prefix("plugin:")?;
+        offer.split('/').next()
+    });
+    // What is built, not what it is built from.
+    let built = ids
+        .filter_map(|id| plugins.library().get(id))
+        .flat_map(Plugin::files);
+    templates.chain(built).collect()
 }
 
 /// When the files at and below these places were changed.
-fn times(places: &[PathBuf]) -> BTreeMap<PathBuf, Option<SystemTime>> {
+pub(super) fn times(places: &[PathBuf]) -> BTreeMap<PathBuf, Option<SystemTime>> {
     let mut files = BTreeMap::new();
     for place in places {
         match fs::metadata(place) {

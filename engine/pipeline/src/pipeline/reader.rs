@@ -459,7 +459,7 @@ pub(crate) fn report_no_plugin(
     let id = offer.split('/').next().unwrap_or_default();
     let hint = match intended {
         Some(name) => format!("did you mean `{name}`?"),
-        None => format!("put `{id}` into `plugins/`, or remove this"),
+        None => "`docgenie-engine plugin install` installs one; or remove this".to_owned(),
     };
     report
         .error(

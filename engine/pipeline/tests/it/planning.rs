@@ -138,6 +138,31 @@ fn optional_slots_are_those_that_are_written() {
 }
 
 #[test]
+fn plugins_are_found_wherever_they_are_named() {
+    let plan = plan(&[
+        ("kind", "plugin:seal/round"),
+        ("languages", "eng,plugin:kie"),
+        ("scan", "false"),
+    ]);
+    let named: Vec<_> = plan.plugins.iter().map(|it| it.plugin.as_str()).collect();
+    assert_eq!(named, ["seal", "seal", "kie"]);
+    let places: Vec<_> = plan
+        .plugins
+        .iter()
+        .map(|it| &FILE[it.span.clone()])
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "\"{{ params.kind }}\"",
+            "\"{{ params.kind }}-ish\"",
+            "\"{{ params.languages }}\""
+        ]
+    );
+    assert!(self::plan(&[]).plugins.is_empty());
+}
+
+#[test]
 fn arguments_set_parameters() {
     let plan = plan(&[
         ("count", "7"),

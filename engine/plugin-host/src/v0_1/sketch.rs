@@ -112,8 +112,8 @@ fn drawn_text(word: types::Word, size: (f64, f64)) -> Result<DrawnText, Reason> 
             what()
         ));
     }
-    if word.text.trim().is_empty() {
-        return unbelievable("a word has no text".to_owned());
+    if word.text.trim().is_empty() || word.text.chars().any(char::is_control) {
+        return unbelievable(format!("{} has no text that can be read", what()));
     }
     Ok(DrawnText {
         text: word.text,
@@ -128,7 +128,14 @@ fn drawn_text(word: types::Word, size: (f64, f64)) -> Result<DrawnText, Reason> 
 fn drawn_part(region: types::Region, size: (f64, f64), words: usize) -> Result<DrawnPart, Reason> {
     bounded("bytes in a label", region.label.len(), TEXT_LIMIT)?;
     let what = || format!("the region `{}`", plain(&region.label));
+    if region.label.trim().is_empty() || region.label.chars().any(char::is_control) {
+        return unbelievable(format!("{} has no label", what()));
+    }
     let bounds = inside(&region.bounds, size, what)?;
+    let corners = region.outline.iter();
+    if !corners.flat_map(|it| [it.x, it.y]).all(f64::is_finite) {
+        return unbelievable(format!("{} has corners that are no numbers", what()));
+    }
     if let Some(word) = region.words.iter().find(|word| **word as usize >= words) {
         return unbelievable(format!("{} has word {word} of {words}", what()));
     }

@@ -1,8 +1,9 @@
 //! A dataset as one ZIP whose bytes depend on its files alone.
 
 use std::{
+    collections::BTreeMap,
     fs,
-    io::{self, BufReader, BufWriter},
+    io::{self, BufReader, BufWriter, Cursor, Write},
     path::Path,
 };
 
@@ -62,11 +63,7 @@ pub fn write_zip(dataset: &DatasetFolder, target: &Path) -> Result<(), PublishEr
 fn pack(root: &Path, archive: &Path) -> io::Result<()> {
     let mut zip = ZipWriter::new(BufWriter::new(create(archive)?));
     for_each_file(root, &mut |path, found| {
-        let options = SimpleFileOptions::default()
-            .compression_method(method(path))
-            .last_modified_time(DateTime::default())
-            .unix_permissions(0o644)
-            .large_file(found.len() >= ZIP64_FROM);
+        let options = options(path).large_file(found.len() >= ZIP64_FROM);
         zip.start_file(format!("{ARCHIVE_FOLDER}/{path}"), options)?;
         io::copy(&mut fs::File::open(root.join(path))?, &mut zip)?;
         Ok(())
@@ -74,6 +71,27 @@ fn pack(root: &Path, archive: &Path) -> io::Result<()> {
     let finished = zip.finish()?.into_inner();
     finished.map_err(io::IntoInnerError::into_error)?;
     Ok(())
+}
+
+/// A ZIP of these files by their paths, which are at most 4 GiB each. Equal files give equal bytes.
+///
+/// # Errors
+/// When there are too many, or a path is too long.
+pub fn zip_of(files: &BTreeMap<String, Vec<u8>>) -> io::Result<Vec<u8>> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    for (path, bytes) in files {
+        zip.start_file(path, options(path))?;
+        zip.write_all(bytes)?;
+    }
+    Ok(zip.finish()?.into_inner())
+}
+
+/// One time and one set of permissions for all.
+fn options(path: &str) -> SimpleFileOptions {
+    SimpleFileOptions::default()
+        .compression_method(method(path))
+        .last_modified_time(DateTime::default())
+        .unix_permissions(0o644)
 }
 
 /// What is compressed already is stored as it is.

@@ -11,7 +11,10 @@ use docgenie_document::Code;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use serde::Deserialize;
 
-use super::{DatasetFolder, DatasetManifest, staging::resolve};
+use super::{
+    DatasetFolder, DatasetManifest,
+    staging::{Staging, resolve},
+};
 use crate::stage::StageFailure;
 
 /// What stands at the target is not a dataset of this engine.
@@ -193,11 +196,17 @@ impl DatasetFolder {
         published: Option<&DatasetManifest>,
     ) -> Result<(), PublishError> {
         check_target(target, published)?;
+        self.staging.put(target)
+    }
+}
+
+impl Staging {
+    /// Puts the folder at the target it was made beside, in one step; what stood there is removed
+    /// with the staging folder. It survives a power cut once this returns.
+    pub(super) fn put(&self, target: &Path) -> Result<(), PublishError> {
         let target = resolve(target)?;
-        let staged = self.root();
-        self.staging
-            .flush()
-            .map_err(PublishError::io("flush", staged))?;
+        let staged = self.path();
+        self.flush().map_err(PublishError::io("flush", staged))?;
         let put = fs::rename(staged, &target).or_else(|error| match error.kind() {
             io::ErrorKind::DirectoryNotEmpty => exchange(staged, &target),
             _ => Err(error),

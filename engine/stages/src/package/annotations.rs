@@ -197,7 +197,34 @@ pub(super) struct VisualItem<'a> {
     r#type: &'a str,
     content: &'a str,
     page: u32,
+    /// The room for it.
     bbox: [f64; 4],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    placed: Option<PlacedItem<'a>>,
+}
+
+/// The picture that stands in a place.
+#[derive(Serialize)]
+struct PlacedItem<'a> {
+    /// Who drew it.
+    element: &'a str,
+    label: &'a str,
+    /// The picture's own edges.
+    bbox: [f64; 4],
+    /// What it shows, by its own word.
+    shows: &'a Value,
+    /// Positions of the words in it.
+    words: &'a [u32],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<PartItem<'a>>,
+}
+
+#[derive(Serialize)]
+struct PartItem<'a> {
+    label: &'a str,
+    bbox: [f64; 4],
+    words: &'a [u32],
+    attributes: &'a Value,
 }
 
 impl<'a> VisualItem<'a> {
@@ -208,6 +235,23 @@ impl<'a> VisualItem<'a> {
             content: &place.content,
             page: place.page,
             bbox: grids.pixels(place.page, &place.rect),
+            placed: place.placed.as_ref().map(|placed| PlacedItem {
+                element: &placed.element,
+                label: &placed.label,
+                bbox: grids.pixels(place.page, &placed.rect),
+                shows: &placed.shows,
+                words: &placed.words,
+                parts: placed
+                    .parts
+                    .iter()
+                    .map(|part| PartItem {
+                        label: &part.label,
+                        bbox: grids.pixels(place.page, &part.rect),
+                        words: &part.words,
+                        attributes: &part.attributes,
+                    })
+                    .collect(),
+            }),
         }
     }
 }

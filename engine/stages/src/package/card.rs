@@ -58,6 +58,7 @@ pub(super) struct Contents {
     pub(super) truth: bool,
     pub(super) handwriting: bool,
     pub(super) visual_elements: bool,
+    pub(super) formats: bool,
     pub(super) ocr: bool,
     pub(super) verification: bool,
     pub(super) overlay: bool,
@@ -83,6 +84,10 @@ impl Contents {
         self.truth |= parts.truth.is_some();
         self.handwriting |= parts.has_handwriting();
         self.visual_elements |= parts.has_visual_elements();
+        self.formats |= parts
+            .annotations
+            .as_ref()
+            .is_some_and(|it| !it.0.is_empty());
         self.ocr |= parts.ocr.is_some();
         self.verification |= parts.verification.is_some();
         self.overlay |= parts.overlay.is_some();

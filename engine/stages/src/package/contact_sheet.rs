@@ -191,8 +191,9 @@ impl<'a> PageBoxes<'a> {
                 .collect(),
             visuals: visuals
                 .map(|it| {
-                    let (x, y, width, height) = here.pixels(&it.rect);
-                    (x, y, width, height, it.kind.as_str(), it.content.as_str())
+                    let (rect, label) = it.seen();
+                    let (x, y, width, height) = here.pixels(rect);
+                    (x, y, width, height, label, it.content.as_str())
                 })
                 .collect(),
             regions: regions

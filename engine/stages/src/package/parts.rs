@@ -9,7 +9,9 @@ use docgenie_document::{
     ocr::Ocr,
     slot::{Html, Overlay, Pdf},
     text::{Segments, Words},
-    truth::{GroundTruth, Grounding, Handwriting, Layout, Verification, VisualElements},
+    truth::{
+        Annotations, GroundTruth, Grounding, Handwriting, Layout, Verification, VisualElements,
+    },
 };
 use docgenie_runtime::stage::{DocumentContext, StageFailure};
 
@@ -26,6 +28,7 @@ pub(super) struct Parts {
     pub(super) segments: Option<Arc<Segments>>,
     pub(super) layout: Option<Arc<Layout>>,
     pub(super) truth: Option<Arc<GroundTruth>>,
+    pub(super) annotations: Option<Arc<Annotations>>,
     pub(super) handwriting: Option<Arc<Handwriting>>,
     pub(super) visual_elements: Option<Arc<VisualElements>>,
     pub(super) ocr: Option<Arc<Ocr>>,
@@ -44,6 +47,7 @@ impl Parts {
             segments: document.read_if_present().await?,
             layout: document.read_if_present().await?,
             truth: document.read_if_present().await?,
+            annotations: document.read_if_present().await?,
             handwriting: document.read_if_present().await?,
             visual_elements: document.read_if_present().await?,
             ocr: document.read_if_present().await?,

@@ -192,6 +192,7 @@ fn full(index: u64) -> Parts {
                 places: at(1, &[3]),
             }],
         })),
+        annotations: None,
         visual_elements: Some(Arc::new(VisualElements {
             places: vec![VisualPlace {
                 kind: "stamp".to_owned(),

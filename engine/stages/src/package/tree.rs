@@ -118,6 +118,15 @@ impl Files {
                 }),
             )?;
         }
+        for annotation in parts.annotations.iter().flat_map(|it| &it.0) {
+            let format = &annotation.format;
+            let folder = format.strip_prefix("plugin:").unwrap_or(format);
+            let folder = folder.replace('/', "-");
+            self.object(
+                format!("annotations/formats/{folder}/{id}.json"),
+                annotation,
+            )?;
+        }
         if let Some(verification) = &parts.verification {
             let item = VerificationItem::new(verification);
             self.object(format!("annotations/gt_verification/{id}.json"), &item)?;
