@@ -34,7 +34,7 @@ class CoffeeRing(Element):
             },
         },
     }
-    traits = {"label": "coffee-ring", "places": [], "blend": "multiply"}
+    traits = {"label": "coffee-ring", "places": [], "blend": "multiply", "random": True}
 
     def measure(self, request: Request) -> Size:
         side = min(request.area.width, request.area.height)

@@ -42,7 +42,7 @@ export default element({
       },
     },
   },
-  traits: { label: 'postmark', places: ['stamp'], blend: 'multiply' },
+  traits: { label: 'postmark', places: ['stamp'], blend: 'multiply', random: true },
 
   measure: ({ area }) => room(area),
 

@@ -18,6 +18,9 @@ use crate::{
     runs::refused,
 };
 
+/// Files by their paths.
+type Files = BTreeMap<String, Vec<u8>>;
+
 /// What a component says of itself. Another title is another component.
 fn offer(title: &str) -> [String; 5] {
     [
@@ -68,7 +71,7 @@ fn component(title: &str) -> Vec<u8> {
 }
 
 /// The files of a built plugin `lines`, as a folder has them.
-fn plugin(version: &str, title: &str) -> BTreeMap<String, Vec<u8>> {
+fn plugin(version: &str, title: &str) -> Files {
     let [id, title, summary, params_schema, traits] = offer(title);
     let json_of = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let offers = json!({ "kind": "dataset-exporter", "offers": [{
@@ -94,7 +97,7 @@ fn plugin(version: &str, title: &str) -> BTreeMap<String, Vec<u8>> {
 }
 
 #[allow(clippy::disallowed_methods, reason = "a user's files")]
-fn write(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
+fn write(folder: &Path, files: &Files) {
     for (path, bytes) in files {
         let file = folder.join(path);
         fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -203,7 +206,7 @@ fn a_plugin_is_packed_the_same_to_the_byte() {
 #[test]
 fn what_cannot_be_installed_is_not_packed() {
     let bench = Bench::new();
-    let check = |change: &dyn Fn(&mut BTreeMap<String, Vec<u8>>), told: &str| {
+    let check = |change: &dyn Fn(&mut Files), told: &str| {
         let mut files = plugin("0.1.0", "a");
         change(&mut files);
         let folder = tempfile::tempdir_in(bench.place.path()).unwrap();
@@ -331,7 +334,7 @@ fn no_hostile_bundle_is_installed() {
             .arg(bench.path(&good))
             .arg(&target),
     );
-    let whole: BTreeMap<String, Vec<u8>> = [
+    let whole: Files = [
         "docgenie-plugin.toml",
         "offers.json",
         "plugin.wasm",

@@ -8,8 +8,8 @@ use crate::manifest::Wants;
 
 /// Elements of all tables of an instance: far more than compilers make.
 const TABLE_ELEMENTS: usize = 100_000;
-/// Core instances, tables and memories of one component.
-const PARTS: usize = 32;
+/// Core instances, tables and memories of one component; one in Python has 38 instances.
+const PARTS: usize = 64;
 /// The most that any plugin gets, whatever it asks for.
 const CEILING: Limits = Limits {
     memory: 1 << 30,

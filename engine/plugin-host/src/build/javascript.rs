@@ -106,8 +106,8 @@ fn readable(said: &str, folder: &Path) -> String {
         return super::TOO_EARLY.to_owned();
     }
     let (_, text) = said
-        .rsplit_once("JavaScript module: ")
-        .or_else(|| said.rsplit_once("JavaScript module evaluation: "))
+        .rsplit_once("JavaScript module evaluation: ")
+        .or_else(|| said.rsplit_once("JavaScript module: "))
         .unwrap_or(("", said));
     let ours = |line: &str| line.trim_start().starts_with("at ") && line.contains(PLACE);
     let own = text.lines().filter(|line| !ours(line));

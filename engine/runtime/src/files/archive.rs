@@ -128,7 +128,7 @@ mod tests {
         let second = bytes(&["a.txt", "img/ü.png", "b.json"], "second.zip");
         assert!(first == second);
 
-        let mut archive = ZipArchive::new(io::Cursor::new(first)).unwrap();
+        let mut archive = ZipArchive::new(Cursor::new(first)).unwrap();
         let names: Vec<_> = archive
             .file_names()
             .map(|name| name.unwrap().into_owned())

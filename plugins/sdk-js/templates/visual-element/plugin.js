@@ -21,8 +21,9 @@ export default element({
   },
 
   // `label` is what its place is called in the ground truth, `places` are the kinds of
-  // `data-visual-element` that it fills, and multiplying is what ink does to paper.
-  traits: { label: 'seal', places: ['stamp'], blend: 'multiply' },
+  // `data-visual-element` that it fills, multiplying is what ink does to paper, and `random` says
+  // that another seed gives another picture.
+  traits: { label: 'seal', places: ['stamp'], blend: 'multiply', random: true },
 
   render({ params, content, area: { width, height } }) {
     const text = content.trim();

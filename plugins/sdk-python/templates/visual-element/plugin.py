@@ -28,8 +28,9 @@ class Seal(Element):
     }
 
     # `label` is what its place is called in the ground truth, `places` are the kinds of
-    # `data-visual-element` that it fills, and multiplying is what ink does to paper.
-    traits = {"label": "seal", "places": ["stamp"], "blend": "multiply"}
+    # `data-visual-element` that it fills, multiplying is what ink does to paper, and `random` says
+    # that another seed gives another picture.
+    traits = {"label": "seal", "places": ["stamp"], "blend": "multiply", "random": True}
 
     def render(self, request: Request) -> Drawn:
         text = request.content.strip()
