@@ -8,7 +8,9 @@ use std::{
     collections::HashMap,
     panic::{self, AssertUnwindSafe},
     path::PathBuf,
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, mpsc},
+    thread,
+    time::Duration,
 };
 
 use resvg::{
@@ -34,6 +36,8 @@ const MAX_DEPTH: usize = 100;
 const MAX_PIXELS: u64 = 40_000_000;
 /// Pixels that may be touched, every element taken as large as the picture: about ten seconds.
 const MAX_WORK: u64 = 20_000_000_000;
+/// What counting may have missed ends here. The thread that draws is left to itself.
+const PATIENCE: Duration = Duration::from_secs(20);
 /// What an element with a layer of its own (opacity, filter, mask) costs of plain ones.
 const LAYER: u64 = 8;
 
@@ -77,6 +81,9 @@ pub enum SvgError {
         /// Elements, each as often as it is used.
         elements: u64,
     },
+    /// Drawing it has taken too long.
+    #[error("the SVG is not drawn after {} s", PATIENCE.as_secs())]
+    TooSlow,
     /// The library panicked.
     #[error("the SVG cannot be drawn: the library panicked")]
     Panicked,
@@ -90,6 +97,22 @@ pub fn draw(svg: &str) -> Result<Drawn, SvgError> {
     if svg.len() > MAX_BYTES {
         return Err(SvgError::TooLong(svg.len()));
     }
+    let (svg, (done, drawn)) = (svg.to_owned(), mpsc::channel());
+    let work = move || {
+        let drawn = panic::catch_unwind(AssertUnwindSafe(|| checked_and_drawn(&svg)));
+        // Whoever has lost patience does not listen any more.
+        drop(done.send(drawn.unwrap_or(Err(SvgError::Panicked))));
+    };
+    let thread = thread::Builder::new().name("svg".to_owned()).spawn(work);
+    if thread.is_err() {
+        return Err(SvgError::TooSlow);
+    }
+    drawn
+        .recv_timeout(PATIENCE)
+        .unwrap_or(Err(SvgError::TooSlow))
+}
+
+fn checked_and_drawn(svg: &str) -> Result<Drawn, SvgError> {
     let limits = ParsingOptions {
         nodes_limit: MAX_NODES,
         ..ParsingOptions::default()
@@ -102,8 +125,7 @@ pub fn draw(svg: &str) -> Result<Drawn, SvgError> {
     if elements > MAX_ELEMENTS {
         return Err(SvgError::TooMuch { elements });
     }
-    let drawn = panic::catch_unwind(AssertUnwindSafe(|| pixels(&document, elements)));
-    drawn.unwrap_or(Err(SvgError::Panicked))
+    pixels(&document, elements)
 }
 
 /// What a drawing depends on besides its text: the library and the fonts there are.
@@ -217,9 +239,12 @@ impl<'a> Cost<'a> {
         }
         self.known.insert(key, 0);
         let mut total = if has_layer(node) { LAYER } else { 1 };
+        total = total.saturating_mul(filter_work(node));
+        let times = marks(node);
         for target in references(node) {
             if let Some(target) = self.by_id.get(target).copied() {
-                total = total.saturating_add(self.count(target, depth + 1));
+                let once = self.count(target, depth + 1);
+                total = total.saturating_add(once.saturating_mul(times));
             }
         }
         for child in node.children().filter(Node::is_element) {
@@ -244,6 +269,35 @@ fn references<'a>(node: Node<'a, 'a>) -> impl Iterator<Item = &'a str> {
         });
         whole.into_iter().chain(parts)
     })
+}
+
+/// How often a filter looks at each pixel, as far as a number of its attributes says so.
+fn filter_work(node: Node<'_, '_>) -> u64 {
+    let number = |name: &str| {
+        let value = node.attribute(name)?.split([' ', ',']).next()?;
+        let number: f64 = value.parse().ok()?;
+        (number > 1.0).then_some(number as u64)
+    };
+    let octaves = number("numOctaves").unwrap_or(1);
+    let order = number("order").unwrap_or(1);
+    let radius = number("radius").unwrap_or(1);
+    let squared = |number: u64| number.saturating_mul(number);
+    octaves
+        .saturating_mul(squared(order))
+        .saturating_mul(squared(radius))
+}
+
+/// How often an element draws what it refers to: a marker stands at each of a path's points.
+fn marks(node: Node<'_, '_>) -> u64 {
+    let has_marker = node.attributes().any(|attribute| {
+        attribute.name().starts_with("marker") || attribute.value().contains("marker")
+    });
+    let points = ["d", "points"]
+        .into_iter()
+        .filter_map(|name| node.attribute(name));
+    // A point takes two characters at least.
+    let points = points.map(|text| text.len() as u64 / 2 + 1).max();
+    points.filter(|_| has_marker).unwrap_or(1)
 }
 
 fn has_layer(node: Node<'_, '_>) -> bool {
@@ -379,6 +433,14 @@ mod tests {
             .replace("width=\"40\"", "width=\"4000\"")
             .replace("height=\"20\"", "height=\"4000\"");
         refused(&large, "too much");
+        let octaves = r#"<filter id="f"><feTurbulence numOctaves="1000000000"/></filter>"#;
+        refused(&svg(octaves), "too much");
+        let dots = "L 1 1 ".repeat(10_000);
+        let marked = format!(
+            "<marker id=\"m\">{}</marker><path d=\"M 0 0 {dots}\" marker-mid=\"url(#m)\"/>",
+            "<g/>".repeat(100)
+        );
+        refused(&svg(&marked), "too much");
         let huge = svg("").replace("width=\"40\"", "width=\"1e9\"");
         refused(&huge, "pixels");
         refused(&svg(&"<g/>".repeat(300_000)), "nodes limit");

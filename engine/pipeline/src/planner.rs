@@ -21,7 +21,7 @@ use crate::{
     order,
     pipeline::{
         Pipeline, Stage,
-        reader::{is_plugin, report_no_plugin, spec_named},
+        reader::{is_plugin, meant_plugin, report_no_plugin, spec_named},
     },
     plan::{Plan, PlannedStage, PluginUse},
     source::Span,
@@ -148,21 +148,22 @@ impl<'a> Resolver<'a, '_> {
         if let Some(schema) = variants.schemas.get(name) {
             return schema;
         }
-        let names = variants.schemas.keys().map(String::as_str);
-        let intended = meant(name, names);
-        if is_plugin(name) {
+        let names = || variants.schemas.keys().map(String::as_str);
+        let intended = if is_plugin(name) {
+            let intended = meant_plugin(name, names());
             report_no_plugin(name, intended, &node.span, self.report);
+            intended
         } else {
             let subject = format!("option `{}` of `{}`", variants.option, spec.name);
-            let names = variants.schemas.keys().map(String::as_str);
             self.report
                 .error(
                     BAD_OPTION,
                     node.span.clone(),
                     format!("{subject} cannot be `{name}`"),
                 )
-                .hint(did_you_mean(name, names, "its values"));
-        }
+                .hint(did_you_mean(name, names(), "its values"));
+            meant(name, names())
+        };
         intended.map_or(&spec.options, |name| &variants.schemas[name])
     }
 

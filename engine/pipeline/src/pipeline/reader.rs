@@ -428,24 +428,43 @@ pub(crate) fn spec_named(
         return Some(spec.clone());
     }
     let names = || catalogue.iter().map(|spec| spec.name.as_str());
-    let intended = meant(uses, names());
     if is_plugin(uses) {
+        let intended = meant_plugin(uses, names());
         report_no_plugin(uses, intended, span, report);
-    } else {
-        report
-            .error(
-                UNKNOWN_STAGE,
-                span.clone(),
-                format!("no stage is named `{uses}`"),
-            )
-            .hint(did_you_mean(uses, names(), "the stages"));
+        return intended.and_then(|name| catalogue.get(name)).cloned();
     }
-    intended.and_then(|name| catalogue.get(name)).cloned()
+    report
+        .error(
+            UNKNOWN_STAGE,
+            span.clone(),
+            format!("no stage is named `{uses}`"),
+        )
+        .hint(did_you_mean(uses, names(), "the stages"));
+    meant(uses, names())
+        .and_then(|name| catalogue.get(name))
+        .cloned()
 }
 
 /// Whether a name is that of a plugin's offer.
 pub(crate) fn is_plugin(name: &str) -> bool {
     name.starts_with(PLUGIN)
+}
+
+/// The plugin's offer that a misspelt name most likely means; what all such names begin with is no
+/// likeness.
+pub(crate) fn meant_plugin<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let own = name.strip_prefix(PLUGIN).unwrap_or(name);
+    let all: Vec<_> = candidates
+        .into_iter()
+        .filter_map(|it| Some((it, it.strip_prefix(PLUGIN)?)))
+        .collect();
+    let likely = meant(own, all.iter().map(|(_, offer)| *offer))?;
+    all.iter()
+        .find(|(_, offer)| *offer == likely)
+        .map(|(name, _)| *name)
 }
 
 /// Reports that a plugin is not there; `intended` is the name that may be meant.
