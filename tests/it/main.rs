@@ -9,6 +9,7 @@
 
 mod commands;
 mod dataset;
+mod hostile;
 mod pages;
 mod plugins_files;
 mod program;

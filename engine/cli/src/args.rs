@@ -146,7 +146,7 @@ pub(crate) enum PluginCommand {
         #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, conflicts_with_all = ["out", "bless"])]
         replay: Option<PathBuf>,
     },
-    /// Build a plugin and try its cases whenever its source changes; `preview --watch` follows.
+    /// Build, try and install a plugin whenever its source changes; `preview --watch` follows.
     Dev {
         /// The folder of its source.
         #[arg(value_hint = ValueHint::DirPath)]

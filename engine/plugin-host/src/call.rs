@@ -14,6 +14,7 @@ use wasmtime_wasi::WasiCtx;
 
 use crate::{
     assets::Assets,
+    error::Reason,
     limits::{Exceeded, Growth, Limits},
     manifest::Manifest,
     sandbox::TICK,
@@ -43,8 +44,8 @@ pub(crate) struct Call {
     pub(crate) wasi: Option<WasiCtx>,
     /// Page images handed over, to the plugin or past it to a file.
     pub(crate) images: u32,
-    /// Why the system did not take a file, where it did not.
-    pub(crate) unwritable: Option<String>,
+    /// Why a file was not taken for another reason than its path.
+    pub(crate) refusal: Option<Reason>,
     began: Instant,
     limit: Duration,
     host_calls: u32,
@@ -75,7 +76,7 @@ impl Call {
             seed: Seed(0),
             wasi: None,
             images: 0,
-            unwritable: None,
+            refusal: None,
             began: Instant::now(),
             limit: limits.call,
             host_calls: 0,

@@ -219,7 +219,7 @@ impl Reason {
                 Self::Trap("it reached outside its memory, as endless recursion does".to_owned())
             }
             Some(trap) => Self::Trap(format!("it trapped: {trap}")),
-            None => Self::Trap(plain(&format!("{trap:#}"))),
+            None => Self::Trap(plain(&trap.root_cause().to_string())),
         }
     }
 }

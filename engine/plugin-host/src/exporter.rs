@@ -141,6 +141,8 @@ impl Exporter {
         let id = lent.id();
         let store = &mut export.store;
         store.data_mut().begin(export.seed.of_document(id.index()));
+        let written = |store: &Store<Call>| store.data().sink.as_ref().map(Sink::written);
+        let before = written(store);
         let added = v0_1::add_to_export(store, &export.instance, &lent).await;
         let asked = || Asked::Export {
             job: export.dataset.clone(),
@@ -148,7 +150,12 @@ impl Exporter {
         };
         match offered.answered("add", store, added, asked)? {
             Ok(()) => export.added += 1,
-            Err(why) => export.left_out.push((id, why)),
+            Err(why) if written(store) == before => export.left_out.push((id, why)),
+            Err(why) => {
+                let why = format!("it has written of {id}, which it leaves out: {why}");
+                let reason = Reason::Unbelievable(why);
+                return Err(offered.failed("add", store, reason, Some(asked())).into());
+            }
         }
         Ok(())
     }

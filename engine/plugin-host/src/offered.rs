@@ -141,7 +141,7 @@ impl Offered {
     ) -> PluginError {
         let call = store.data_mut();
         // A plugin can say no more than that its file was refused; why, the host knows.
-        let reason = call.unwritable.take().map_or(reason, Reason::Output);
+        let reason = call.refusal.take().unwrap_or(reason);
         let replay = asked.and_then(|asked| {
             let replay = Replay::of(self, export, call.seed, asked);
             replay.keep(&self.sandbox.replays())

@@ -59,6 +59,11 @@ impl Sink {
         }
     }
 
+    /// Grows with every path and every byte.
+    pub(crate) fn written(&self) -> (usize, u64) {
+        (self.taken.len(), self.limit - self.left)
+    }
+
     pub(crate) fn create(&mut self, path: &str) -> Result<OpenFile, Refusal> {
         self.claim(path)?;
         let file = self.part.create(path).map_err(refused)?;
@@ -88,7 +93,7 @@ impl Sink {
         }
         if path
             .chars()
-            .any(|c| c.is_control() || "<>:\"|?*\\".contains(c))
+            .any(|c| c.is_control() || is_unseen(c) || "<>:\"|?*\\".contains(c))
         {
             return Err(bad("has characters that some file systems do not take"));
         }
@@ -96,6 +101,9 @@ impl Sink {
             |part: &str| part.is_empty() || part.starts_with('.') || part.ends_with(['.', ' ']);
         if path.split('/').any(awkward) {
             return Err(bad("is not a plain relative path"));
+        }
+        if path.split('/').any(is_device) {
+            return Err(bad("is no name on some systems"));
         }
         if self.taken.len() >= FILES_LIMIT {
             return Err(Refusal::OverQuota(Exceeded::Count {
@@ -115,6 +123,25 @@ impl Sink {
         self.left = left.ok_or(Refusal::OverQuota(Exceeded::Output(self.limit)))?;
         Ok(())
     }
+}
+
+/// Whether a character has no shape of its own, so that two paths can look alike.
+const fn is_unseen(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// Whether this is a device on Windows, whatever its ending.
+fn is_device(part: &str) -> bool {
+    let stem = part
+        .split('.')
+        .next()
+        .unwrap_or_default()
+        .to_ascii_uppercase();
+    let numbered = stem
+        .strip_prefix("COM")
+        .or_else(|| stem.strip_prefix("LPT"));
+    let number = numbered.and_then(|digit| digit.parse::<u8>().ok());
+    matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || number.is_some_and(|it| it < 10)
 }
 
 impl OpenFile {

@@ -414,7 +414,7 @@ impl sink::HostFile for Call {
         // The plugin has been told that all is written: what cannot be now ends the export.
         let closed = self.table.delete(file)?.close();
         closed.map_err(|error| {
-            self.unwritable = Some(error.to_string());
+            self.refusal = Some(Reason::Output(error.to_string()));
             wasmtime::Error::new(error)
         })
     }
@@ -435,15 +435,19 @@ impl Call {
         self.sink.as_mut().ok_or_else(no_sink)
     }
 
-    /// What the plugin is told; why the system did not take a file is kept for the user.
+    /// What the plugin is told; why a file was not taken is kept for the user.
     fn refused(&mut self, refusal: Refusal) -> sink::Refusal {
         match refusal {
             Refusal::BadPath(why) => sink::Refusal::BadPath(why),
             Refusal::Exists(why) => sink::Refusal::Exists(why),
-            Refusal::OverQuota(exceeded) => sink::Refusal::OverQuota(exceeded.to_string()),
+            Refusal::OverQuota(exceeded) => {
+                let why = exceeded.to_string();
+                self.refusal = Some(Reason::Limit(exceeded));
+                sink::Refusal::OverQuota(why)
+            }
             Refusal::Io(error) => {
                 let why = chain(&error);
-                self.unwritable = Some(why.clone());
+                self.refusal = Some(Reason::Output(why.clone()));
                 sink::Refusal::Io(why)
             }
         }

@@ -40,10 +40,7 @@ pub(crate) fn plugin(command: PluginCommand, home: &Path) -> Result<Status, Stop
                 None => test::test(sandbox, &folder, out, bless),
             }
         }
-        PluginCommand::Dev { folder } => {
-            let sandbox = plugins.sandbox().map_err(stopped)?;
-            dev::dev(sandbox, &folder)
-        }
+        PluginCommand::Dev { folder } => dev::dev(&plugins, &folder, home),
         PluginCommand::Pack { folder, out } => pack(&plugins, &folder, out),
         PluginCommand::Install { bundle, force } => install(&plugins, &bundle, force, home),
         PluginCommand::Remove { plugin } => remove(&plugins, &plugin, home),

@@ -1,5 +1,5 @@
-//! `plugin dev`: builds a plugin whenever its source changes. A `preview --watch` that uses it takes
-//! the new one up at once.
+//! `plugin dev`: builds a plugin whenever its source changes, tries its cases, and installs it for this
+//! user. A `preview --watch` that uses it takes the new one up at once.
 
 use std::{
     fs,
@@ -7,10 +7,11 @@ use std::{
     time::Duration,
 };
 
-use docgenie_plugin_host::{Plugin, Sandbox};
+use docgenie_plugin_host::{Bundle, Plugin, Plugins, Sandbox};
 
 use super::test;
 use crate::{
+    app,
     commands::preview::times,
     report::{self, Status, Stop},
     signals::Signals,
@@ -28,14 +29,15 @@ const NOT_SOURCE: &[&str] = &[
 ];
 
 /// Builds, and builds again, until a signal ends it.
-pub(super) fn dev(sandbox: &Sandbox, folder: &Path) -> Result<Status, Stop> {
+pub(super) fn dev(plugins: &Plugins, folder: &Path, home: &Path) -> Result<Status, Stop> {
+    let sandbox = plugins.sandbox().map_err(super::stopped)?;
     let signals = Signals::listen()?;
     report::talk("watching; Ctrl-C ends it");
     loop {
         let places = sources(folder);
         let seen = times(&places);
         // A fault ends the attempt, not the watch.
-        if let Err(stop) = once(sandbox, folder) {
+        if let Err(stop) = once(sandbox, folder, home) {
             stop.report();
         }
         loop {
@@ -50,12 +52,24 @@ pub(super) fn dev(sandbox: &Sandbox, folder: &Path) -> Result<Status, Stop> {
     }
 }
 
-fn once(sandbox: &Sandbox, folder: &Path) -> Result<(), Stop> {
+fn once(sandbox: &Sandbox, folder: &Path, home: &Path) -> Result<(), Stop> {
     let plugin = Plugin::build(sandbox, folder, folder).map_err(super::stopped)?;
     report::talk(&format!("built plugin `{}`", plugin.id()));
     // Cases are no duty while one is trying things out.
     if folder.join("tests").is_dir() {
         test::test(sandbox, folder, None, false)?;
+    }
+    let bundle = Bundle::of(&plugin).map_err(super::refused)?;
+    let place = app::user_plugins(home);
+    bundle
+        .install(sandbox, &place, true)
+        .map_err(super::refused)?;
+    let first = app::plugins(home).library().get(plugin.id()).cloned();
+    if let Some(first) = first.filter(|it| !it.folder.starts_with(&place)) {
+        let (id, folder) = (first.id(), first.folder.display());
+        report::talk(&format!(
+            "warning: pipelines here take `{folder}` for `plugin:{id}`; remove it to try this one"
+        ));
     }
     Ok(())
 }
