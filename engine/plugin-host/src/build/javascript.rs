@@ -15,6 +15,11 @@ use crate::{manifest::Wasi, offers::Kind};
 
 /// What plugins import as `docgenie-plugin`.
 const SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../plugins/sdk-js/docgenie-plugin");
+/// The tool lets go of a document only after the call that it was lent for, and wasmtime ends such
+/// calls. All releases so far do.
+const KEEPS_DOCUMENTS: &str = "in JavaScript there are visual elements only: what makes components of it cannot be lent \
+     documents yet; write it in Rust or Python";
+
 /// Where a plugin begins.
 const MAIN: &str = "plugin.js";
 const PLACE: &str = "node_modules/docgenie-plugin";
@@ -38,6 +43,9 @@ pub(super) fn component(
     kind: Kind,
     wasi: Wasi,
 ) -> Result<Vec<u8>, String> {
+    if kind != Kind::VisualElement {
+        return Err(KEEPS_DOCUMENTS.to_owned());
+    }
     let tool = tool(home)?;
     let workshop = Workshop::new(folder, MAIN, &SDK, PLACE)?;
     let source = workshop.source();
