@@ -219,6 +219,9 @@ impl Reason {
                 Self::Trap("it reached outside its memory, as endless recursion does".to_owned())
             }
             Some(trap) => Self::Trap(format!("it trapped: {trap}")),
+            None if trap.downcast_ref::<std::str::Utf8Error>().is_some() => {
+                Self::Unbelievable("text that is no UTF-8".to_owned())
+            }
             None => Self::Trap(plain(&trap.root_cause().to_string())),
         }
     }

@@ -160,6 +160,9 @@ struct Nothing {}
 struct Place {
     /// What is placed.
     element: String,
+    /// The element's own.
+    #[serde(flatten)]
+    others: Map<String, Value>,
 }
 
 /// Options of `place` with the element `plugin:stamp`.

@@ -34,6 +34,12 @@ pub(super) fn new(arguments: &NewPlugin) -> Result<Status, Stop> {
             "use lower-case letters and digits, with hyphens between them, such as `my-seal`",
         ));
     }
+    let draws = arguments.kind == PluginKind::VisualElement;
+    if arguments.language == PluginLanguage::Javascript && !draws {
+        let message = "plugins in JavaScript can draw, and nothing else yet";
+        return Err(Stop::new(Status::BadInput, CANNOT_START, message)
+            .hint("write it in Rust or Python; docs/plugins/javascript.md says why"));
+    }
     let folder = arguments.out.clone().unwrap_or_else(|| name.into());
     check_free(&folder)?;
     let failed = |error: &(dyn std::error::Error + 'static)| {
@@ -50,6 +56,7 @@ pub(super) fn new(arguments: &NewPlugin) -> Result<Status, Stop> {
         "{shown}\n\nNext:\n  \
          docgenie-engine plugin build {shown}      plugin.wasm, beside its source\n  \
          docgenie-engine plugin check {shown}      whether it is sound\n  \
+         docgenie-engine plugin test {shown}       try its cases\n  \
          docgenie-engine plugin install {shown}    and use it as `plugin:{name}`\n\n\
          {shown}/README.md tells more."
     ));
