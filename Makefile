@@ -51,10 +51,11 @@ clean: ## Remove what was built and made.
 $(VENV)/bin/python:
 	python3 -m venv $(VENV)
 
-$(VENV)/tests.stamp: tests/python/requirements.txt | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+$(VENV)/tests.stamp: tests/python/requirements.txt tests/python/no-deps.txt | $(VENV)/bin/python
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --requirement tests/python/no-deps.txt
 	@touch $@
 
 $(VENV)/bench.stamp: benches/requirements.txt | $(VENV)/bin/python
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@

@@ -25,6 +25,8 @@ step "plugins: tests" env -C plugins cargo test --workspace --locked --quiet
 step "lints" cargo clippy --release --workspace --all-targets --locked -- --deny warnings
 step "documentation" cargo doc --release --workspace --no-deps --locked --quiet
 step "release build" cargo build --release --locked -p docgenie-cli
+step "shipped plugins" scripts/plugins.sh
+step "hostile plugins" scripts/plugins.sh tests/hostile target/release/plugins-hostile
 step "smoke run" scripts/smoke.sh target/release/docgenie-engine
 step "examples in the documentation" cargo test --release --workspace --locked --doc
 step "build of the tests" cargo test --release --workspace --locked --tests --no-run

@@ -11,6 +11,7 @@ mod commands;
 mod dataset;
 mod hostile;
 mod pages;
+mod plugins;
 mod plugins_files;
 mod program;
 mod runs;
