@@ -17,6 +17,11 @@ export default element({
         type: 'string',
         default: '#1f3f8f',
       },
+      text: {
+        description: 'What it says where the document does not tell.',
+        type: 'string',
+        default: 'APPROVED',
+      },
     },
   },
 
@@ -26,7 +31,7 @@ export default element({
   traits: { label: 'seal', places: ['stamp'], blend: 'multiply', random: true },
 
   render({ params, content, area: { width, height } }) {
-    const text = content.trim();
+    const text = content.trim() || params.text.trim();
     if (text === '') throw new Unsuitable('there is nothing to write on the seal');
 
     // Everything is in pixels of the picture, from its top left.

@@ -24,6 +24,11 @@ class Seal(Element):
                 "type": "string",
                 "default": "#1f3f8f",
             },
+            "text": {
+                "description": "What it says where the document does not tell.",
+                "type": "string",
+                "default": "APPROVED",
+            },
         },
     }
 
@@ -33,7 +38,7 @@ class Seal(Element):
     traits = {"label": "seal", "places": ["stamp"], "blend": "multiply", "random": True}
 
     def render(self, request: Request) -> Drawn:
-        text = request.content.strip()
+        text = request.content.strip() or request.params["text"].strip()
         if not text:
             raise Unsuitable("there is nothing to write on the seal")
 
