@@ -1,12 +1,22 @@
 //! Plugins that misbehave on purpose, each in its own way: `tests/hostile` says how. Whatever they
 //! do, the engine and the next call live on, and its author is told what was wrong.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Output};
+#![allow(clippy::disallowed_methods, reason = "a user's files")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::Output,
+};
 
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::{program::engine, root};
+use crate::{
+    program::{engine, output},
+    root,
+};
 
 /// What must be said of a misdeed; nothing where the call must succeed all the same.
 type Misdeeds = &'static [(&'static str, Option<&'static str>)];
@@ -72,7 +82,10 @@ const TRUTH: Misdeeds = &[
     ("nested", Some("is no JSON")),
     ("surrogate", Some("text that is no UTF-8")),
     ("forged", Some("memory")),
-    ("many-problems", Some("problems, of which 1000 are taken")),
+    (
+        "many-problems",
+        Some("of memory, of which it may have 64 MiB"),
+    ),
     ("odd-pointers", None),
 ];
 
@@ -109,17 +122,68 @@ fn exporters_that_misbehave_are_stopped_and_told_of() {
     check("exporter", EXPORTER);
 }
 
-/// Tries every misdeed in one process, so that each call follows one that went wrong.
-#[track_caller]
-fn check(kind: &str, own: Misdeeds) {
+#[test]
+fn components_that_cannot_be_run_are_named_for_what_they_are() {
+    let place = TempDir::new().unwrap();
+    let plugin = place.path().join("plugin");
+    copy(&built("element"), &plugin);
+    let component = plugin.join("plugin.wasm");
+    let whole = fs::read(&component).unwrap();
+    let text = |text: &str| wat::parse_str(text).unwrap();
+    let home = TempDir::new().unwrap();
+    let check = |bytes: &[u8], expected: &str| {
+        fs::write(&component, bytes).unwrap();
+        let output = engine(&home)
+            .args(["plugin", "check"])
+            .arg(&plugin)
+            .output()
+            .unwrap();
+        let talk = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{talk}");
+        assert!(talk.contains(expected), "`{expected}` is not said:\n{talk}");
+    };
+    check(b"hello", "it is not WebAssembly");
+    check(b"", "it is not WebAssembly");
+    check(&text("(module)"), "it is a core module");
+    check(
+        &whole[..whole.len() / 2],
+        "is no component that this engine can run",
+    );
+    check(&text("(component)"), "exports none of the interfaces");
+    let import = |name: &str| text(&format!("(component (import \"{name}\" (instance)))"));
+    check(
+        &import("other:thing/sockets@1.0.0"),
+        "other:thing/sockets@1.0.0",
+    );
+    check(
+        &import("wasi:filesystem/types@0.2.0"),
+        "wasi:filesystem/types@0.2.0",
+    );
+    check(
+        &import("docgenie:plugin/log@0.3.0"),
+        "this engine serves docgenie:plugin 0.1",
+    );
+    // And the engine takes the good one again.
+    fs::write(&component, &whole).unwrap();
+    output(engine(&home).args(["plugin", "check"]).arg(&plugin));
+}
+
+/// A plugin of `tests/hostile` as it was built.
+fn built(kind: &str) -> PathBuf {
     let built = root().join("target/release/plugins-hostile").join(kind);
     assert!(
         built.exists(),
         "build it first: scripts/plugins.sh tests/hostile target/release/plugins-hostile"
     );
+    built
+}
+
+/// Tries every misdeed in one process, so that each call follows one that went wrong.
+#[track_caller]
+fn check(kind: &str, own: Misdeeds) {
     let place = TempDir::new().unwrap();
     let plugin = place.path().join("plugin");
-    copy(&built, &plugin);
+    copy(&built(kind), &plugin);
     for (misdeed, _) in ANY.iter().chain(own) {
         let mut params = json!({ "misdeed": misdeed });
         if ["many-problems", "odd-pointers"].contains(misdeed) {

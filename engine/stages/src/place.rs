@@ -157,22 +157,7 @@ with = { element = \"plugin:seal\", colour = \"red\" }
     const SCOPE: Scope = Scope::Document;
 
     fn slots(&self) -> SlotUse {
-        let follows = vec![
-            Slot::Segments,
-            Slot::Layout,
-            Slot::GroundTruth,
-            Slot::Handwriting,
-            Slot::VisualElements,
-        ];
-        let mut writes = vec![Slot::Pdf, Slot::Words];
-        writes.extend(&follows);
-        let mut reads_if_present = follows;
-        reads_if_present.push(Slot::PageImages);
-        SlotUse {
-            reads: vec![Slot::Pdf, Slot::Words],
-            reads_if_present,
-            writes,
-        }
+        slots()
     }
 
     fn build(self, env: &StageEnv) -> Result<Built, StageFailure> {
@@ -195,10 +180,32 @@ with = { element = \"plugin:seal\", colour = \"red\" }
     }
 }
 
+/// What the stage reads and writes, whatever it places.
+fn slots() -> SlotUse {
+    let follows = vec![
+        Slot::Segments,
+        Slot::Layout,
+        Slot::GroundTruth,
+        Slot::Handwriting,
+        Slot::VisualElements,
+    ];
+    let mut writes = vec![Slot::Pdf, Slot::Words];
+    writes.extend(&follows);
+    let mut reads_if_present = follows;
+    reads_if_present.push(Slot::PageImages);
+    SlotUse {
+        reads: vec![Slot::Pdf, Slot::Words],
+        reads_if_present,
+        writes,
+    }
+}
+
 /// The stage `place`, and one for each element by its own name.
 #[must_use]
 pub fn kinds(elements: &[ElementOffer]) -> Vec<StageKind> {
     let mut place = StageKind::of::<PlaceConfig>();
+    // They are known before an element is named, too.
+    place.spec.slots = Arc::new(|_| slots());
     let with_params = |offer: &ElementOffer| merged(&place.spec.options, &offer.params_schema);
     let schemas = elements
         .iter()
