@@ -334,11 +334,11 @@ fn fonts() -> Arc<Database> {
         for face in faces {
             fonts.push_face_info(face);
         }
-        let has = |name: &&str| {
+        let has = |name: &str| {
             let mut families = fonts.faces().flat_map(|face| &face.families);
             families.any(|(family, _)| family == name)
         };
-        let first = |names: &[&'static str]| names.iter().copied().find(|name| has(&name));
+        let first = |names: &[&'static str]| names.iter().copied().find(|name| has(name));
         let serif = first(&["Liberation Serif", "Noto Serif", "DejaVu Serif"]);
         let sans = first(&["Liberation Sans", "Noto Sans", "DejaVu Sans"]);
         let mono = first(&["Liberation Mono", "Noto Sans Mono", "DejaVu Sans Mono"]);
