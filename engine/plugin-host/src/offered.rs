@@ -144,7 +144,7 @@ impl Offered {
         let reason = call.refusal.take().unwrap_or(reason);
         let replay = asked.and_then(|asked| {
             let replay = Replay::of(self, export, call.seed, asked);
-            replay.keep(&self.sandbox.replays())
+            replay.keep(self.sandbox.replays())
         });
         let mut disabled = self.disabled.lock().unwrap_or_else(PoisonError::into_inner);
         disabled.get_or_insert_with(|| reason.to_string());

@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use docgenie_document::{Digest, Seed};
+use docgenie_document::{Digest, Seed, truth::GroundTruth};
 use docgenie_runtime::{
     extension::{DrawRequest, Drawing, Element, Picture, TruthFormat, Unsuitable},
     files::{DatasetFolder, write_atomically},
@@ -337,7 +337,7 @@ async fn truths(format: PluginTruth, case: &Case, seed: Seed) -> Result<Given, S
     let mut unsuitable = Vec::new();
     for sample in samples::all()? {
         let document = Arc::new(Lent::from(sample));
-        let own = || document.truth().map(|truth| truth.draft());
+        let own = || document.truth().map(GroundTruth::draft);
         let Some(draft) = case.draft.clone().or_else(own) else {
             continue;
         };

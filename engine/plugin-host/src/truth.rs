@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use docgenie_document::{
     Seed, Slot,
-    truth::{Annotation, Annotations, Draft, Drafts},
+    truth::{Annotation, Annotations, Draft, Drafts, GroundTruth},
 };
 use docgenie_runtime::{
     extension::{TruthBrief, TruthFormat},
@@ -147,7 +147,7 @@ impl DocumentStage for PluginTruth {
         let drafted = drafts.as_ref().and_then(|drafts| drafts.0.iter().find(own));
         // Who was not asked has annotated what a writer always does.
         let draft = drafted.map(|draft| draft.value.clone());
-        let draft = draft.or_else(|| document.truth().map(|truth| truth.draft()));
+        let draft = draft.or_else(|| document.truth().map(GroundTruth::draft));
         let Some(draft) = draft else {
             let remark = format!(
                 "`{}` has nothing to work on: nobody has annotated the document",

@@ -139,9 +139,8 @@ fn drawn_part(region: types::Region, size: (f64, f64), words: usize) -> Result<D
     if let Some(word) = region.words.iter().find(|word| **word as usize >= words) {
         return unbelievable(format!("{} has word {word} of {words}", what()));
     }
-    let attributes = match serde_json::from_str(&region.attributes) {
-        Ok(attributes @ Value::Object(_)) => attributes,
-        _ => return unbelievable(format!("the attributes of {} are no JSON object", what())),
+    let Ok(attributes @ Value::Object(_)) = serde_json::from_str(&region.attributes) else {
+        return unbelievable(format!("the attributes of {} are no JSON object", what()));
     };
     Ok(DrawnPart {
         label: region.label,
