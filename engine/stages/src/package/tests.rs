@@ -92,6 +92,7 @@ fn plain(index: u64) -> Parts {
         segments: None,
         layout: None,
         truth: None,
+        annotations: None,
         handwriting: None,
         visual_elements: None,
         ocr: None,
