@@ -31,13 +31,16 @@ test: setup ## Check and test everything, as CI does.
 	@$(MAKE) --no-print-directory $(VENV)/tests.stamp
 	@scripts/test.sh
 
-soak: setup ## Kill and damage the job store for longer than the tests do (ROUNDS=1000).
+soak: plugins ## Do for longer what tests do: damage the job store (ROUNDS=1000), export 5,000 documents.
 	DOCGENIE_CHAOS_ROUNDS=$(ROUNDS) cargo test --release --locked -p docgenie-store --test chaos
+	DOCGENIE_EXPORT_DOCUMENTS=5000 cargo test --release --locked -p docgenie-cli -p docgenie-tests --test memory
 
-bench: build ## Measure speed and memory, beside a Python program that does the same job.
+bench: plugins ## Measure speed and memory, beside a Python program that does the same job.
 	@scripts/install-packages.sh bench
 	@$(MAKE) --no-print-directory $(VENV)/bench.stamp
 	@$(VENV)/bin/python benches/bench.py $(ENGINE)
+	@scripts/plugins.sh benches/guests target/release/plugins-bench >/dev/null
+	cargo bench --quiet --locked -p docgenie-cli -p docgenie-tests --bench plugins
 
 docs: build ## Write the generated pages anew: stage reference and JSON Schema.
 	$(ENGINE) stages --reference > docs/pipeline-reference.md

@@ -40,15 +40,16 @@ def main(engine: str, documents: str = "1000") -> None:
 
 
 def measure_engine(engine: str, documents: int, work: pathlib.Path) -> watch.Usage:
-    environment = {**os.environ, "DOCGENIE_HOME": str(work / "home")}
     pipeline = str(HERE / "throughput.toml")
 
-    def run(count: int, *options: str) -> watch.Usage:
-        command = [engine, "run", pipeline, "--seed", SEED, "--count", str(count), "--format", "json", *options]
+    def run(home: str, *options: str) -> watch.Usage:
+        command = [engine, "run", pipeline, "--seed", SEED, "--count", str(documents), "--format", "json", *options]
+        environment = {**os.environ, "DOCGENIE_HOME": str(work / home)}
         return watch.run(command, env=environment, stderr=subprocess.DEVNULL)
 
-    fresh = run(documents, "--out", str(work / "out"))
-    again = run(documents, "--out", str(work / "out"))
+    fresh = run("home", "--out", str(work / "out"))
+    again = run("home", "--out", str(work / "out"))
+    exported = run("home-of-exports", "--set", "exports=true", "--out", str(work / "exported"))
 
     own = fresh.own_cpu / documents * 1000
     browser = (fresh.tree_cpu - fresh.own_cpu) / documents * 1000
@@ -58,6 +59,8 @@ def measure_engine(engine: str, documents: int, work: pathlib.Path) -> watch.Usa
     print(f"  memory of the engine    {fresh.own_peak / 2**20:8.0f} MiB at its peak")
     print(f"  first document after    {first_document(fresh):8.2f} s")
     print(f"  the same run once more  {again.wall:8.2f} s, all remembered")
+    more_time, more_cpu = exported.wall / fresh.wall - 1, exported.tree_cpu / fresh.tree_cpu - 1
+    print(f"  with three exporters    {more_time:8.1%} more time, {more_cpu:.1%} more CPU")
     print("\n  by stage, ms from start to end a document")
     for stage, spent in spent_by_stage(fresh):
         print(f"    {stage:<22}{spent / documents:8.1f}")
