@@ -136,7 +136,7 @@ fn exported(plugins: &Arc<Plugins>, runtime: &Runtime) -> (Vec<Duration>, Vec<Du
     let native = StageKind::of_spec(named("native"), |_, _| {
         Ok(Built::Dataset(Box::new(Native::default())))
     });
-    let (plugin, in_plugin) = timed(&plugin);
+    let (plugin, in_plugin) = timed(plugin.clone());
     let (native, in_native) = timed(native);
     let folder = tempfile::tempdir().unwrap();
     let stages = [reader, plugin, native];
