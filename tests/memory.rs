@@ -3,7 +3,11 @@
 //! A binary of its own, because it measures its own process. `DOCGENIE_EXPORT_DOCUMENTS` sets the
 //! number of documents, 600 if absent.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail the test; what is written is a switch of the system"
+)]
 
 use std::{env, fs, path::Path};
 
