@@ -14,6 +14,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
+    slice::from_ref,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -45,7 +46,7 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let built = root.join("target/release/plugins-bench");
     let home = tempfile::tempdir().unwrap();
-    let open = || Plugins::open(&[built.clone()], home.path());
+    let open = || Plugins::open(from_ref(&built), home.path());
     let runtime = Runtime::new().unwrap();
 
     println!("plugins{:>37}{:>10}{:>12}", "best", "median", "aim");
@@ -57,7 +58,7 @@ fn main() {
     report(
         "load a cached component",
         "5 ms",
-        sample(50, || {
+        &sample(50, || {
             drop(square(&plugins).unwrap());
         }),
     );
@@ -81,18 +82,18 @@ fn main() {
     report(
         "draw 16 × 16 pixels, fresh instance",
         "0.1 ms",
-        sample(2000, || small(&runtime)),
+        &sample(2000, || small(&runtime)),
     );
     let large = draw("plugin:bench-element/bytes", 512, "x".repeat(1 << 20));
     report(
         "1 MiB in and out, fresh instance",
         "1 ms",
-        sample(300, || large(&runtime)),
+        &sample(300, || large(&runtime)),
     );
 
     let (plugin, native) = exported(&plugins, &runtime);
-    report("export 1,000 words and a page", "", plugin.clone());
-    report("the same in native code", "", native.clone());
+    report("export 1,000 words and a page", "", &plugin);
+    report("the same in native code", "", &native);
     let times = median(&plugin).as_secs_f64() / median(&native).as_secs_f64();
     println!("{:<36}{:>18.1}{:>12}", "  times native code", times, "3");
 }
@@ -114,9 +115,9 @@ fn median(sorted: &[Duration]) -> Duration {
     sorted[sorted.len() / 2]
 }
 
-fn report(what: &str, aim: &str, sorted: Vec<Duration>) {
+fn report(what: &str, aim: &str, sorted: &[Duration]) {
     let ms = |spent: Duration| format!("{:.3} ms", spent.as_secs_f64() * 1e3);
-    let (best, median) = (ms(sorted[0]), ms(median(&sorted)));
+    let (best, median) = (ms(sorted[0]), ms(median(sorted)));
     println!("  {what:<34}{best:>10}{median:>10}{aim:>10}");
 }
 
