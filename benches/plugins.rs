@@ -14,6 +14,7 @@ use std::{
     fs::File,
     io::{BufWriter, Write},
     path::Path,
+    slice::from_ref,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -45,7 +46,7 @@ fn main() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let built = root.join("target/release/plugins-bench");
     let home = tempfile::tempdir().unwrap();
-    let open = || Plugins::open(std::slice::from_ref(&built), home.path());
+    let open = || Plugins::open(from_ref(&built), home.path());
     let runtime = Runtime::new().unwrap();
 
     println!("plugins{:>37}{:>10}{:>12}", "best", "median", "aim");

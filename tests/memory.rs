@@ -3,7 +3,11 @@
 //! A binary of its own, because it measures its own process. `DOCGENIE_EXPORT_DOCUMENTS` sets the
 //! number of documents, 600 if absent.
 
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "helpers of tests fail the test; what is written is a switch of the system"
+)]
 
 use std::{env, fs, path::Path};
 
@@ -42,10 +46,6 @@ fn peak_of(documents: u64, home: &Path) -> u64 {
     exporters.retain(|it| it.spec.scope == Scope::Dataset && !it.spec.name.contains('/'));
     assert_eq!(exporters.len(), 12, "build the plugins first: make plugins");
     // From here on the peak is counted anew.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "no file, but a switch of the kernel"
-    )]
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(exports::export(documents, WORDS, &exporters, folder.path()));
