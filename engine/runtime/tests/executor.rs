@@ -214,6 +214,9 @@ struct Bind {
     /// `add` or `finish`.
     #[serde(default)]
     panics_in: String,
+    /// The folder that it owns, where it owns one.
+    #[serde(default)]
+    part: Option<String>,
 }
 
 struct Binder {
@@ -245,6 +248,10 @@ impl StageConfig for Bind {
 
 #[async_trait]
 impl DatasetStage for Binder {
+    fn part(&self) -> Option<String> {
+        self.options.part.clone()
+    }
+
     async fn begin(&mut self, _: &RunFacts, _: &DatasetFolder) -> Result<(), StageFailure> {
         Ok(())
     }
@@ -259,8 +266,10 @@ impl DatasetStage for Binder {
         if self.options.idle {
             return Ok(());
         }
+        let part = self.options.part.iter();
+        let part: String = part.map(|part| format!("{part}/")).collect();
         folder
-            .write(&format!("{}.pdf", document.id), &pdf.0)
+            .write(&format!("{part}{}.pdf", document.id), &pdf.0)
             .unwrap();
         self.bound.push(document.id.to_string());
         Ok(())
@@ -892,4 +901,65 @@ async fn a_folder_of_somebody_else_is_left_alone() {
         bench.jobs.runs(10, 0).await.unwrap().is_empty(),
         "nothing was begun"
     );
+}
+
+#[tokio::test]
+async fn a_part_that_cannot_be_made_is_left_out_and_the_rest_is_published() {
+    let bench = Bench::new();
+    let with_part = |options: serde_json::Value| {
+        let mut order = order(
+            bench.folder.path(),
+            json!({ "count": 3 }),
+            json!({ "test": "part" }),
+            2,
+        );
+        let slots = order.plan.stages[2].slots.clone();
+        let mut part = stage("bind", Scope::Dataset, options, slots, vec![1]);
+        part.id = "part".to_owned();
+        order.plan.stages.push(part);
+        order
+    };
+    for panics_in in ["add", "finish"] {
+        let options = json!({ "part": "exports/a", "panics_in": panics_in });
+        let outcome = bench
+            .run_order(with_part(options), CancellationToken::new())
+            .await;
+        assert_eq!(outcome.state, RunState::Completed);
+        let missing = outcome.problem.unwrap();
+        assert!(
+            missing.message.starts_with("`exports/a` is missing"),
+            "{missing}"
+        );
+        assert!(bench.out().join("document_3.pdf").exists());
+        assert!(!bench.out().join("exports/a").exists());
+        // What lacks something is never up to date.
+        assert!(!outcome.up_to_date);
+    }
+}
+
+#[tokio::test]
+async fn a_part_has_one_owner() {
+    let bench = Bench::new();
+    let mut order = order(
+        bench.folder.path(),
+        json!({ "count": 1 }),
+        json!({ "test": "owner" }),
+        2,
+    );
+    let options = json!({ "part": "exports/a" });
+    let slots = order.plan.stages[2].slots.clone();
+    for id in ["one", "two"] {
+        let mut part = stage(
+            "bind",
+            Scope::Dataset,
+            options.clone(),
+            slots.clone(),
+            vec![1],
+        );
+        part.id = id.to_owned();
+        order.plan.stages.push(part);
+    }
+    let outcome = bench.run_order(order, CancellationToken::new()).await;
+    assert_eq!(outcome.problem.unwrap().code, "DG0109");
+    bench.nothing_appeared();
 }

@@ -1,6 +1,7 @@
 //! The dataset side of a run: its stages, its staging folder, its publication.
 
 use std::{
+    collections::BTreeSet,
     io,
     path::{Path, PathBuf},
 };
@@ -24,6 +25,8 @@ use crate::{
 
 /// The dataset stands at its target, but that cannot be recorded.
 const UNRECORDED: Code = Code::new("DG0107");
+/// Two stages own the same part of the dataset.
+const SAME_PART: Code = Code::new("DG0109");
 
 /// What was last published at a target: enough to see whether it is still there, unchanged, and what
 /// somebody else has put into it.
@@ -134,6 +137,7 @@ impl Dataset {
             self.stages.clear();
             return Ok(());
         };
+        self.check_parts()?;
         let folder = DatasetFolder::stage_beside(target)?;
         let mut position = 0;
         while let Some(instance) = self.stages.get_mut(position) {
@@ -144,6 +148,21 @@ impl Dataset {
         }
         self.folder = Some(folder);
         Ok(())
+    }
+
+    /// A part belongs to one stage: it goes with it where that fails.
+    fn check_parts(&self) -> Result<(), StageFailure> {
+        let mut taken = BTreeSet::new();
+        let mut parts = self.stages.iter().filter_map(|it| it.stage.part());
+        match parts.find(|part| !taken.insert(part.clone())) {
+            None => Ok(()),
+            Some(part) => {
+                let message = format!("two stages would write `{part}` of the dataset");
+                Err(StageFailure::new(SAME_PART, message)
+                    .hint("keep one of them here, and run the other in a pipeline of its own")
+                    .ends_run())
+            }
+        }
     }
 
     /// The next document in index order. An artifact that no document stage has read may turn out to
