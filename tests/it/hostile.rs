@@ -57,10 +57,7 @@ const ELEMENT: Misdeeds = &[
     ("word-escapes", Some("no text that can be read")),
     ("word-surrogate", Some("text that is no UTF-8")),
     ("many-words", Some("of which 10000 are taken")),
-    (
-        "many-regions",
-        Some("of memory, of which it may have 64 MiB"),
-    ),
+    ("many-regions", Some("it panicked")),
     ("content-no-json", Some("its content is no JSON")),
     ("raster-short", Some("and not 4 a pixel")),
     ("raster-huge", Some("pixels, of which 40000000 are taken")),
