@@ -22,13 +22,11 @@ use crate::args::Arguments;
 const MEMORY: (&str, &str) = ("MALLOC_ARENA_MAX", "2");
 
 fn main() -> ExitCode {
-    for variable in [docgenie_stages::ocr::ENVIRONMENT, MEMORY] {
-        if let Err(error) = docgenie_guard::restart::with_environment(variable) {
-            let name = variable.0;
-            report::talk(&format!(
-                "warning: `{name}` cannot be set, which costs speed or memory: {error}"
-            ));
-        }
+    let environment = [docgenie_stages::ocr::ENVIRONMENT, MEMORY];
+    if let Err(error) = docgenie_guard::restart::with_environment(&environment) {
+        report::talk(&format!(
+            "warning: recognition will be slow and memory large: {error}"
+        ));
     }
     let arguments = Arguments::parse();
     log(arguments.verbose);

@@ -10,6 +10,7 @@ pub mod catalogue;
 mod diagnostic;
 mod fields;
 pub mod graph;
+mod naming;
 mod node;
 mod options;
 mod order;

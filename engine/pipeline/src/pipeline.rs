@@ -1,6 +1,6 @@
 //! A pipeline file and what it means, before its parameters have values.
 
-pub(crate) mod reader;
+mod reader;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -16,13 +16,11 @@ use self::values::{Given, Outcome, Values};
 use crate::{
     catalogue::{Scope, SlotUse, StageSpec},
     diagnostic::{Diagnostic, Report},
+    naming::{meant_plugin, plugin_in, report_no_plugin, spec_named},
     node::{Entry, Kind, Node, Table, type_of},
     options::{self, BAD_OPTION, Fault, ILL_TYPED_OPTION},
     order,
-    pipeline::{
-        Pipeline, Stage,
-        reader::{is_plugin, meant_plugin, report_no_plugin, spec_named},
-    },
+    pipeline::{Pipeline, Stage},
     plan::{Plan, PlannedStage, PluginUse},
     source::Span,
     wording::{did_you_mean, meant},
@@ -149,7 +147,7 @@ impl<'a> Resolver<'a, '_> {
             return schema;
         }
         let names = || variants.schemas.keys().map(String::as_str);
-        let intended = if is_plugin(name) {
+        let intended = if plugin_in(name).is_some() {
             let intended = meant_plugin(name, names());
             report_no_plugin(name, intended, &node.span, self.report);
             intended

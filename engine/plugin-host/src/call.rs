@@ -137,7 +137,12 @@ impl Log {
         // What a terminal would obey must not reach it.
         let plain: String = message
             .chars()
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .map(|c| match c {
+                // Lines of a plugin cannot be taken for lines of the engine.
+                '\n' => ' ',
+                c if c.is_control() => '\u{fffd}',
+                c => c,
+            })
             .collect();
         let plugin = &self.plugin;
         match level {

@@ -140,6 +140,11 @@ pub struct FailedCall {
 
 impl FailedCall {
     fn hint(&self) -> String {
+        if let Reason::Output(_) = self.reason {
+            return "check that the disk of the output folder has room and can be written, and run again: finished \
+                    work is kept"
+                .to_owned();
+        }
         let mut hint = match self.log.as_slice() {
             [] => "it has written nothing into its log".to_owned(),
             lines => format!("its log ended with:\n    {}", lines.join("\n    ")),
@@ -304,7 +309,10 @@ impl From<PluginError> for StageFailure {
         let hint = error.hint();
         let failure = Self::new(error.code(), error.to_string()).hint(hint);
         let for_all = match &error {
-            PluginError::Call(failed) => matches!(failed.reason, Reason::BadParams(_)),
+            // A disk that is full is full for all that the run writes.
+            PluginError::Call(failed) => {
+                matches!(failed.reason, Reason::BadParams(_) | Reason::Output(_))
+            }
             PluginError::Disabled { .. } | PluginError::Unreconciled { .. } => false,
             _ => true,
         };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use docgenie_document::Digest;
+use docgenie_runtime::extension::PLACE_OPTIONS;
 use wasmtime::{
     Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store,
     component::{InstancePre, Linker},
@@ -21,7 +22,7 @@ use crate::{
     library::Plugin,
     manifest::{Manifest, Wasi},
     offered,
-    offers::{Kind, Offers},
+    offers::{Kind, Offer, Offers},
     v0_1, wasi,
 };
 
@@ -178,6 +179,15 @@ impl Sandbox {
                 replay: None,
             }))
         })?;
+        if let Some((offer, param)) = taken(loaded.kind, &offers) {
+            return Err(PluginError::Component {
+                plugin: manifest.plugin.id.clone(),
+                why: format!(
+                    "its offer `{offer}` has a param `{param}`, which is an option of the stage that places it: give \
+                     it another name"
+                ),
+            });
+        }
         Ok(Offers {
             kind: loaded.kind,
             offers,
@@ -254,6 +264,16 @@ fn check_kind_imports(
         imports: refused,
         hint: "each kind of plugin has its own imports: `wit/v0.1/plugin.wit` names them by world"
             .to_owned(),
+    })
+}
+
+/// An offer with a param that the stage which places elements has, too.
+fn taken(kind: Kind, offers: &[Offer]) -> Option<(&str, &str)> {
+    let of_stage = |name: &&str| kind == Kind::VisualElement && PLACE_OPTIONS.contains(name);
+    offers.iter().find_map(|offer| {
+        let params = offer.params_schema.get("properties")?.as_object()?;
+        let mut names = params.keys().map(String::as_str);
+        Some((offer.id.as_str(), names.find(of_stage)?))
     })
 }
 

@@ -141,6 +141,8 @@ impl DocumentStage for PluginTruth {
             .read_if_present::<Annotations>()
             .await?
             .map_or_else(Vec::new, |others| others.0.clone());
+        // Where a pipeline has it twice, the later one counts.
+        annotations.retain(|it| it.format != self.name);
         let drafts = context.read_if_present::<Drafts>().await?;
         let document = Arc::new(Lent::read(context).await?);
         let own = |draft: &&Draft| draft.format == self.name;

@@ -77,6 +77,9 @@ pub struct ElementOffer {
     pub manner: Manner,
 }
 
+/// What the stage `place` can be told whatever it places; an element's own params have other names.
+pub const PLACE_OPTIONS: [&str; 6] = ["element", "fills", "rect", "pages", "dpi", "blend"];
+
 /// How an element is placed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Manner {

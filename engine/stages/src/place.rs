@@ -233,31 +233,28 @@ pub fn kinds(elements: &[ElementOffer]) -> Vec<StageKind> {
     kinds
 }
 
-/// The schema of the stage's own options with those of an element beside them.
+/// The schema of the stage's own options with those of an element beside them. What else the
+/// element's schema says is about its params as a whole, such as their title.
 fn merged(own: &Value, params: &Value) -> Value {
     let mut merged = own.clone();
-    for (keyword, value) in params.as_object().into_iter().flatten() {
-        match (keyword.as_str(), &mut merged[keyword.as_str()], value) {
-            ("properties" | "$defs", Value::Object(known), Value::Object(more)) => {
-                for (name, schema) in more {
-                    known.entry(name.clone()).or_insert_with(|| schema.clone());
-                }
-            }
-            ("required", Value::Array(known), Value::Array(more)) => {
-                known.extend(more.iter().cloned());
-            }
-            ("properties" | "$defs" | "required", none @ Value::Null, more) => *none = more.clone(),
-            ("additionalProperties", whether, more) => *whether = more.clone(),
-            (_, none @ Value::Null, _) => {
-                // Keywords about the whole, such as its title, are not about the stage.
-                none.take();
-            }
-            _ => {}
+    for keyword in ["properties", "$defs"] {
+        let more = params.get(keyword).and_then(Value::as_object);
+        let more = more.cloned().unwrap_or_default();
+        match merged.get_mut(keyword).and_then(Value::as_object_mut) {
+            // The stage's own come first: an element that has the same is refused when it is built.
+            Some(known) => more.into_iter().for_each(|(name, schema)| {
+                known.entry(name).or_insert(schema);
+            }),
+            None if more.is_empty() => {}
+            None => merged[keyword] = more.into(),
         }
     }
-    if let Some(object) = merged.as_object_mut() {
-        object.retain(|_, value| !value.is_null());
+    let more = params.get("required").and_then(Value::as_array);
+    if let Some(required) = merged["required"].as_array_mut() {
+        required.extend(more.into_iter().flatten().cloned());
     }
+    let others = params.get("additionalProperties");
+    merged["additionalProperties"] = others.cloned().unwrap_or(true.into());
     merged
 }
 
@@ -323,12 +320,8 @@ impl DocumentStage for Place {
             }
         }
         if drawings.is_empty() {
-            let outputs = Outputs::new()
-                .with(&*pdf)?
-                .with(&*words)?
-                .with(&*elements)?;
-            let outputs = outputs.with(&Segments::of(&words))?;
-            return noted(with_meaning(outputs, truth, layout, ink)?, remarks);
+            // Everything stays as it is.
+            return Ok(noted(Outputs::new(), remarks));
         }
         let work = Work {
             element: self.config.element.clone(),
@@ -347,38 +340,26 @@ impl DocumentStage for Place {
         if hidden > 0 {
             remarks.push(format!("`{}` hides words", self.config.element));
         }
-        let outputs = Outputs::new()
+        let mut outputs = Outputs::new()
             .with(&pdf)?
             .with(&Segments::of(&words))?
             .with(&words)?
             .with(&elements)?;
-        let truth = truth.map(|it| Arc::new(revision.truth(&it)));
-        let layout = layout.map(|it| Arc::new(revision.layout(&it)));
-        let ink = ink.map(|it| Arc::new(revision.handwriting(&it)));
-        noted(with_meaning(outputs, truth, layout, ink)?, remarks)
+        if let Some(truth) = truth {
+            outputs = outputs.with(&revision.truth(&truth))?;
+        }
+        if let Some(layout) = layout {
+            outputs = outputs.with(&revision.layout(&layout))?;
+        }
+        if let Some(ink) = ink {
+            outputs = outputs.with(&revision.handwriting(&ink))?;
+        }
+        Ok(noted(outputs, remarks))
     }
 }
 
-fn with_meaning(
-    mut outputs: Outputs,
-    truth: Option<Arc<GroundTruth>>,
-    layout: Option<Arc<Layout>>,
-    ink: Option<Arc<Handwriting>>,
-) -> Result<Outputs, StageFailure> {
-    if let Some(truth) = truth {
-        outputs = outputs.with(&*truth)?;
-    }
-    if let Some(layout) = layout {
-        outputs = outputs.with(&*layout)?;
-    }
-    match ink {
-        Some(ink) => outputs.with(&*ink),
-        None => Ok(outputs),
-    }
-}
-
-fn noted(outputs: Outputs, remarks: Vec<String>) -> Result<Outputs, StageFailure> {
-    Ok(remarks.into_iter().fold(outputs, Outputs::noting))
+fn noted(outputs: Outputs, remarks: Vec<String>) -> Outputs {
+    remarks.into_iter().fold(outputs, Outputs::noting)
 }
 
 impl Place {

@@ -10,7 +10,6 @@ use std::{
 use docgenie_plugin_host::{Lock, Plugin};
 use docgenie_runtime::{executor::RunOutcome, stage::StageConfig};
 use docgenie_stages::author::AuthorConfig;
-use serde_json::Value;
 
 use crate::{
     app::{self, Loaded},
@@ -108,25 +107,18 @@ fn parts(pipeline: &PipelineArguments, home: &Path) -> Vec<PathBuf> {
     let Ok(loaded) = Loaded::new(&pipeline.pipeline, home, &catalogue) else {
         return Vec::new();
     };
-    let (plan, _) = loaded.examine(&pipeline.set);
-    let stages = plan.map(|plan| plan.stages).unwrap_or_default();
-    let authors = stages
-        .iter()
-        .filter(|stage| stage.uses == AuthorConfig::NAME);
+    let (Some(plan), _) = loaded.examine(&pipeline.set) else {
+        return Vec::new();
+    };
+    let stages = plan.stages.iter();
+    let authors = stages.filter(|stage| stage.uses == AuthorConfig::NAME);
     let templates = authors
         .filter_map(|stage| stage.options.get("templates")?.as_str())
         .map(|folder| loaded.found.dir.join(folder));
-    let named = stages.iter().flat_map(|stage| {
-        let element = stage.options.get("element").and_then(Value::as_str);
-        [Some(stage.uses.as_str()), element]
-    });
-    let ids = named.flatten().filter_map(|name| {
-        let offer = name.strip_prefix("plugin:")?;
-        offer.split('/').next()
-    });
     // What is built, not what it is built from.
-    let built = ids
-        .filter_map(|id| plugins.library().get(id))
+    let named = plan.plugins.iter();
+    let built = named
+        .filter_map(|named| plugins.library().get(&named.plugin))
         .flat_map(Plugin::files);
     templates.chain(built).collect()
 }

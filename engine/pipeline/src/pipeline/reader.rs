@@ -7,25 +7,20 @@ use serde_json::Value;
 
 use super::Stage;
 use crate::{
-    catalogue::{Catalogue, Scope, StageSpec},
+    catalogue::{Catalogue, Scope},
     diagnostic::Report,
     fields::{DESCRIPTION, Fields, Key, MISSING_KEY, WRONG_TYPE},
+    naming::spec_named,
     node::{Entry, Kind, Node, Table},
     order,
     param::{self, Param},
     source::{Source, Span},
     template::Formula,
-    wording::{did_you_mean, meant, one_of},
+    wording::{did_you_mean, one_of},
 };
 
 /// A name or id that is empty or has characters it cannot have.
 pub(crate) const BAD_NAME: Code = Code::new("DG0006");
-/// A name that no stage has.
-pub(crate) const UNKNOWN_STAGE: Code = Code::new("DG0010");
-/// How the names of what plugins offer begin.
-const PLUGIN: &str = "plugin:";
-/// A plugin that is not installed.
-pub(crate) const PLUGIN_NOT_FOUND: Code = Code::new("DG0011");
 /// An id that another stage has.
 pub(crate) const DUPLICATE_ID: Code = Code::new("DG0030");
 /// An id that no stage has.
@@ -415,80 +410,4 @@ impl Reader<'_> {
             ));
         }
     }
-}
-
-/// The stage of this name, or the one that a misspelt name means, which is reported.
-pub(crate) fn spec_named(
-    catalogue: &Catalogue,
-    uses: &str,
-    span: &Span,
-    report: &mut Report,
-) -> Option<StageSpec> {
-    if let Some(spec) = catalogue.get(uses) {
-        return Some(spec.clone());
-    }
-    let names = || catalogue.iter().map(|spec| spec.name.as_str());
-    if is_plugin(uses) {
-        let intended = meant_plugin(uses, names());
-        report_no_plugin(uses, intended, span, report);
-        return intended.and_then(|name| catalogue.get(name)).cloned();
-    }
-    report
-        .error(
-            UNKNOWN_STAGE,
-            span.clone(),
-            format!("no stage is named `{uses}`"),
-        )
-        .hint(did_you_mean(uses, names(), "the stages"));
-    meant(uses, names())
-        .and_then(|name| catalogue.get(name))
-        .cloned()
-}
-
-/// Whether a name is that of a plugin's offer.
-pub(crate) fn is_plugin(name: &str) -> bool {
-    name.starts_with(PLUGIN)
-}
-
-/// The plugin's offer that a misspelt name most likely means; what all such names begin with is no
-/// likeness.
-pub(crate) fn meant_plugin<'a>(
-    name: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
-    let own = name.strip_prefix(PLUGIN).unwrap_or(name);
-    let all: Vec<_> = candidates
-        .into_iter()
-        .filter_map(|it| Some((it, it.strip_prefix(PLUGIN)?)))
-        .collect();
-    let likely = meant(own, all.iter().map(|(_, offer)| *offer))?;
-    all.iter()
-        .find(|(_, offer)| *offer == likely)
-        .map(|(name, _)| *name)
-}
-
-/// Reports that a plugin is not there; `intended` is the name that may be meant.
-pub(crate) fn report_no_plugin(
-    name: &str,
-    intended: Option<&str>,
-    span: &Span,
-    report: &mut Report,
-) {
-    let offer = name.strip_prefix(PLUGIN).unwrap_or(name);
-    let id = offer.split('/').next().unwrap_or_default();
-    let hint = match intended {
-        Some(name) => format!("did you mean `{name}`?"),
-        None => "`docgenie-engine plugin install` installs one; or remove this".to_owned(),
-    };
-    report
-        .error(
-            PLUGIN_NOT_FOUND,
-            span.clone(),
-            format!("plugin `{id}` is not found"),
-        )
-        .note(
-            "plugins are looked for in `plugins/` of the working folder, in the user's plugin \
-             folder, and among those that come with the engine",
-        )
-        .hint(hint);
 }

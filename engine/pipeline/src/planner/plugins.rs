@@ -3,14 +3,12 @@
 use serde_json::{Map, Value};
 
 use crate::{
+    naming::plugin_in,
     node::{Kind, Node},
     pipeline::Stage,
     plan::PluginUse,
     source::Span,
 };
-
-/// What names of plugins begin with.
-const PREFIX: &str = "plugin:";
 
 /// The plugins that a stage names: by what it uses, and by texts anywhere in its options. One that
 /// only a default names stands where the stage does.
@@ -56,8 +54,8 @@ fn of_value(value: &Value, span: &Span, named: &mut Vec<PluginUse>) {
 }
 
 fn note(text: &str, span: &Span, named: &mut Vec<PluginUse>) {
-    if let Some(name) = text.strip_prefix(PREFIX) {
-        let plugin = name.split('/').next().unwrap_or_default().to_owned();
+    if let Some(plugin) = plugin_in(text) {
+        let plugin = plugin.to_owned();
         let span = span.clone();
         named.push(PluginUse { plugin, span });
     }

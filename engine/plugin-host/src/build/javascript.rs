@@ -2,12 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use docgenie_guard::child::{self, Launch};
+use docgenie_guard::child::Launch;
 use docgenie_runtime::files::write_atomically;
 use include_dir::{Dir, include_dir};
 
 use super::{
-    PATIENCE,
     source::Workshop,
     toolchain::{self, Toolchain},
 };
@@ -63,13 +62,7 @@ pub(super) fn component(
     if wasi == Wasi::None {
         node = node.args(["--stub-wasi"]);
     }
-    match child::output(&node, PATIENCE) {
-        Ok(_) => workshop.made(),
-        Err(error) if error.kind() == std::io::ErrorKind::Other => {
-            Err(readable(&workshop.seen(&error, folder), folder))
-        }
-        Err(error) => Err(toolchain::failed("node", NODE, &error)),
-    }
+    workshop.make(&node, ("node", NODE), folder, readable)
 }
 
 /// The tool as npm has installed it for everyone, if it is the same version, or our own.

@@ -7,7 +7,6 @@ use docgenie_runtime::files::write_atomically;
 use include_dir::{Dir, include_dir};
 
 use super::{
-    PATIENCE,
     source::Workshop,
     toolchain::{self, Toolchain},
 };
@@ -52,13 +51,7 @@ pub(super) fn component(
         python = python.args(["--stub-wasi"]);
     }
     let entry = format!("{PLACE}.entry.{}", kind.name().replace('-', "_"));
-    match child::output(&python.args([entry]), PATIENCE) {
-        Ok(_) => workshop.made(),
-        Err(error) if error.kind() == std::io::ErrorKind::Other => {
-            Err(readable(&workshop.seen(&error, folder), folder))
-        }
-        Err(error) => Err(toolchain::failed(TOOL, PYTHON, &error)),
-    }
+    workshop.make(&python.args([entry]), (TOOL, PYTHON), folder, readable)
 }
 
 /// The tool that is on the machine, if it is the same version, or our own.

@@ -5,9 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use docgenie_guard::child::{self, Launch};
 use docgenie_runtime::files::write_atomically;
 use include_dir::Dir;
 use tempfile::TempDir;
+
+use super::{PATIENCE, toolchain};
 
 /// The interface.
 const WIT: &str = include_str!("../../../../wit/v0.1/plugin.wit");
@@ -51,21 +54,31 @@ impl Workshop {
         self.folder.path().join("plugin.wit")
     }
 
-    /// What a tool says, as someone would read it who sees the plugin's own folder.
-    pub(super) fn seen(&self, said: &io::Error, plugin: &Path) -> String {
-        let source = self.source().display().to_string();
-        said.to_string()
-            .replace(&source, &plugin.display().to_string())
-    }
-
     /// Where the component goes.
     pub(super) fn component(&self) -> PathBuf {
         self.folder.path().join("plugin.wasm")
     }
 
-    /// The component, once it is made.
-    pub(super) fn made(&self) -> Result<Vec<u8>, String> {
-        fs::read(self.component()).map_err(|error| format!("its component is not there: {error}"))
+    /// Runs the tool that makes the component. `readable` turns what it says of the author's code
+    /// into what the author knows, whose folder is `plugin`.
+    pub(super) fn make(
+        &self,
+        tool: &Launch,
+        (name, cure): (&str, &str),
+        plugin: &Path,
+        readable: fn(&str, &Path) -> String,
+    ) -> Result<Vec<u8>, String> {
+        match child::output(tool, PATIENCE) {
+            Ok(_) => fs::read(self.component())
+                .map_err(|error| format!("its component is not there: {error}")),
+            Err(error) if error.kind() == io::ErrorKind::Other => {
+                let source = self.source().display().to_string();
+                let said = error.to_string();
+                let said = said.replace(&source, &plugin.display().to_string());
+                Err(readable(&said, plugin))
+            }
+            Err(error) => Err(toolchain::failed(name, cure, &error)),
+        }
     }
 }
 

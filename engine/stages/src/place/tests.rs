@@ -244,6 +244,8 @@ fn an_elements_options_stand_beside_those_of_the_stage() {
     let short = &kinds[0].spec;
     assert_eq!(short.name, "plugin:seal");
     let options = short.options["properties"].as_object().unwrap();
+    let own = options.keys().filter(|name| *name != "colour");
+    assert_eq!(own.collect::<Vec<_>>(), extension::PLACE_OPTIONS[1..]);
     assert!(options.contains_key("colour") && options.contains_key("rect"));
     assert!(!options.contains_key("element"));
     let long = kinds[1].spec.variants.as_ref().unwrap();
