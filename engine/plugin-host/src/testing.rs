@@ -23,7 +23,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    documents::Lent,
+    documents::{Lent, Snapshot},
     element::PluginElement,
     error::{BROKEN, PARAMS, PluginError},
     exporter::Exporter,
@@ -308,7 +308,10 @@ impl Plugin {
                 })
             }
             Kind::GroundTruthFormat => truths(PluginTruth::new(offered)?, case, seed).await,
-            Kind::DatasetExporter => exported(Exporter::new(offered), seed).await,
+            Kind::DatasetExporter => {
+                let export = exported(&Exporter::new(offered), seed, samples::all()?).await?;
+                Ok(Given::Text(export))
+            }
         }
     }
 }
@@ -361,8 +364,12 @@ async fn truths(format: PluginTruth, case: &Case, seed: Seed) -> Result<Given, S
     Ok(Given::Text(Value::Object(all)))
 }
 
-/// The files that an export of the sample documents has, by path, each with size and digest.
-async fn exported(exporter: Exporter, seed: Seed) -> Result<Given, StageFailure> {
+/// The files that an export of these documents has, by path, each with size and digest.
+async fn exported(
+    exporter: &Exporter,
+    seed: Seed,
+    documents: Vec<Snapshot>,
+) -> Result<Value, StageFailure> {
     let failed = |error: io::Error| {
         StageFailure::from(PluginError::Sandbox(format!(
             "no folder for the test: {error}"
@@ -370,31 +377,29 @@ async fn exported(exporter: Exporter, seed: Seed) -> Result<Given, StageFailure>
     };
     let home = tempfile::tempdir().map_err(failed)?;
     let folder = DatasetFolder::stage_beside(&home.path().join("export"))?;
-    let samples = samples::all()?;
     let run = RunFacts {
-        pipeline: "samples".to_owned(),
-        description: "Sample documents".to_owned(),
-        pipeline_digest: Digest::of(b"samples"),
+        pipeline: "test".to_owned(),
+        description: "Documents of a test".to_owned(),
+        pipeline_digest: Digest::of(b"test"),
         params: Map::new(),
         seed,
-        documents: samples.len() as u64,
+        documents: documents.len() as u64,
         stages: Vec::new(),
         engine: "test".to_owned(),
     };
     let mut export = exporter.begun(&run, &folder).await?;
-    for sample in samples {
-        exporter
-            .added(&mut export, Arc::new(Lent::from(sample)))
-            .await?;
+    for document in documents {
+        let lent = Arc::new(Lent::from(document));
+        exporter.added(&mut export, lent).await?;
     }
     let report = exporter.finished(&mut export).await?;
     let mut files = BTreeMap::new();
     list(folder.root(), folder.root(), &mut files).map_err(failed)?;
-    Ok(Given::Text(json!({
+    Ok(json!({
         "counts": report["counts"],
         "left_out": report["left_out"],
         "files": files,
-    })))
+    }))
 }
 
 fn list(root: &Path, folder: &Path, files: &mut BTreeMap<String, Value>) -> io::Result<()> {
@@ -455,28 +460,9 @@ async fn answer(offered: Offered, replay: Replay) -> Result<String, StageFailure
             )
         }
         Asked::Export { document, .. } => {
-            let home = tempfile::tempdir()
-                .map_err(|error| StageFailure::from(PluginError::Sandbox(error.to_string())))?;
-            let folder = DatasetFolder::stage_beside(&home.path().join("export"))?;
-            let run = RunFacts {
-                pipeline: "replay".to_owned(),
-                description: String::new(),
-                pipeline_digest: Digest::of(b"replay"),
-                params: Map::new(),
-                seed: replay.seed,
-                documents: 1,
-                stages: Vec::new(),
-                engine: "test".to_owned(),
-            };
-            let exporter = Exporter::new(offered);
-            let mut export = exporter.begun(&run, &folder).await?;
-            if let Some(document) = document {
-                exporter
-                    .added(&mut export, Arc::new(Lent::from(document)))
-                    .await?;
-            }
-            let report = exporter.finished(&mut export).await?;
-            Ok(format!("it exports {}", report["counts"]))
+            let documents = document.into_iter().collect();
+            let export = exported(&Exporter::new(offered), replay.seed, documents).await?;
+            Ok(format!("it exports {}", export["counts"]))
         }
     }
 }
