@@ -226,6 +226,8 @@ pub async fn export(documents: u64, words: u32, exporters: &[StageKind], folder:
             inputs: Vec::new(),
             jobs: 2,
             extensions: Arc::new(NoExtensions),
+            secrets: docgenie_runtime::secret::Secrets::default(),
+            private_addresses: false,
         },
         plan,
         fresh: false,

@@ -12,4 +12,5 @@ pub mod files;
 pub mod job;
 pub mod progress;
 pub mod registry;
+pub mod secret;
 pub mod stage;

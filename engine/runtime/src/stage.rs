@@ -22,6 +22,7 @@ use crate::{
     artifact::{ArtifactError, DocumentSlots},
     extension::Extensions,
     files::DatasetFolder,
+    secret::Secrets,
 };
 
 /// What is outside a pipeline file and a stage may need when it is built.
@@ -37,6 +38,10 @@ pub struct StageEnv {
     pub jobs: usize,
     /// What extends the engine.
     pub extensions: Arc<dyn Extensions>,
+    /// Keys for what stages talk to.
+    pub secrets: Secrets,
+    /// Whether addresses that a pipeline or a request names may lie in private networks.
+    pub private_addresses: bool,
 }
 
 /// A configuration that can become a stage.

@@ -503,6 +503,8 @@ fn order(
             inputs: vec![],
             jobs,
             extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
+            secrets: docgenie_runtime::secret::Secrets::default(),
+            private_addresses: false,
         },
         plan,
         fresh: false,

@@ -12,6 +12,7 @@ mod functions;
 mod language;
 mod locale;
 mod parties;
+mod seeds;
 mod set;
 mod style;
 mod sums;
@@ -69,6 +70,10 @@ pub struct AuthorConfig {
     pub paper: String,
     /// One layout family instead of all of a type.
     pub layout: Option<String>,
+    /// Pictures or PDFs whose look the documents are to take after: paths beside the pipeline file, or
+    /// `http` and `https` addresses.
+    #[schemars(length(max = 10))]
+    pub seed_images: Vec<String>,
     /// Further forms of ground truth to annotate for, such as `plugin:kie`. Each is made and checked
     /// once boxes are known, behind the other stages, or where the pipeline has it as a stage.
     pub ground_truth: Vec<FormatOption>,
@@ -118,6 +123,7 @@ impl Default for AuthorConfig {
             templates: None,
             paper: "auto".to_owned(),
             layout: None,
+            seed_images: Vec::new(),
             ground_truth: Vec::new(),
         }
     }

@@ -149,6 +149,8 @@ mod tests {
             inputs,
             jobs: 1,
             extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
+            secrets: docgenie_runtime::secret::Secrets::default(),
+            private_addresses: false,
         };
         match (InputConfig { max_megabytes: 1 }).build(&env)? {
             Built::Document(stage) => Ok(stage),

@@ -109,6 +109,8 @@ pub(super) fn order_of(
         inputs,
         jobs: std::thread::available_parallelism().map_or(2, NonZero::get),
         extensions: app::plugins(home),
+        secrets: docgenie_runtime::secret::Secrets::default(),
+        private_addresses: false,
     };
     Ok(RunOrder {
         plan,

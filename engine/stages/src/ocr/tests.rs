@@ -240,6 +240,8 @@ fn built(languages: &[&str]) -> Result<String, String> {
         inputs: Vec::new(),
         jobs: 1,
         extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
+        secrets: docgenie_runtime::secret::Secrets::default(),
+        private_addresses: false,
     };
     match options(languages).build(&env) {
         Ok(Built::Document(stage)) => Ok(stage.identity()),
