@@ -1,6 +1,6 @@
 // The engine's documents, as long as they are lent: for one call.
 
-// Calls with a document; what was lent goes back at its end.
+// Calls with a document; what was lent goes back at its end, as the host demands.
 export function lending(handle, work) {
   const document = new Document(handle);
   try {
@@ -53,6 +53,7 @@ class Document {
 
   giveBack() {
     for (const page of this.#pages) page.handle[Symbol.dispose]();
+    this.#handle[Symbol.dispose]();
   }
 }
 
