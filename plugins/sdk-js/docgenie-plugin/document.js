@@ -1,5 +1,7 @@
 // The engine's documents, as long as they are lent: for one call.
 
+import { saying } from './refusal.js';
+
 // Calls with a document; what was lent goes back at its end, as the host demands.
 export function lending(handle, work) {
   const document = new Document(handle);
@@ -84,11 +86,7 @@ class Page {
   }
 
   image(format) {
-    try {
-      return this.handle.image(format);
-    } catch (why) {
-      throw why instanceof Error ? why : new Error(why);
-    }
+    return saying((why) => why, () => this.handle.image(format));
   }
 
   inPixels({ x, y, width, height }) {
