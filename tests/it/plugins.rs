@@ -143,7 +143,7 @@ fn every_stamp_is_placed(dataset: &Path) {
     }
 }
 
-fn jsons(folder: &Path) -> Vec<Value> {
+pub(crate) fn jsons(folder: &Path) -> Vec<Value> {
     let files = fs::read_dir(folder).unwrap();
     files.map(|file| read(&file.unwrap().path())).collect()
 }

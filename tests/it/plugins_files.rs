@@ -528,10 +528,6 @@ fn a_new_plugin_is_whole_and_nothing_is_overwritten() {
                 "--language",
                 language,
             ];
-            if language == "javascript" && kind != "visual-element" {
-                bench.refused(&new, "can draw, and nothing else yet");
-                continue;
-            }
             let told = bench.output(&new);
             assert!(
                 told.contains(&format!("docgenie-engine plugin build {name}")),
