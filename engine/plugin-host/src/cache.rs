@@ -24,8 +24,11 @@ pub(crate) struct CompileCache {
 }
 
 impl CompileCache {
-    pub(crate) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+    /// The one below the folder for what is kept between runs.
+    pub(crate) fn below(home: &Path) -> Self {
+        Self {
+            folder: home.join("plugins-compiled"),
+        }
     }
 
     /// The component of these bytes: as it was compiled before, or compiled now and kept.
@@ -48,6 +51,19 @@ impl CompileCache {
             warn!(file = %file.display(), %error, "a compiled plugin cannot be kept");
         }
         Ok(component)
+    }
+
+    /// Removes what was compiled of a component, by whatever version of the engine.
+    pub(crate) fn forget(&self, digest: Digest) {
+        let start = format!("{digest}-");
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        for entry in entries {
+            if entry.file_name().to_string_lossy().starts_with(&start)
+                && let Err(error) = fs::remove_file(entry.path())
+            {
+                warn!(file = %entry.path().display(), %error, "a compiled plugin is left behind");
+            }
+        }
     }
 
     fn file(&self, engine: &Engine, digest: Digest) -> PathBuf {
