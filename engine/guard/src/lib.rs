@@ -1,8 +1,12 @@
 //! Contact with what is not trusted: [`archive`] reads ZIP archives from elsewhere within limits,
-//! [`child`] starts programs and sees to it that none outlives the engine, [`svg`] draws pictures
-//! that strangers have written. [`restart`] starts the engine itself once more.
+//! [`child`] starts programs and sees to it that none outlives the engine, [`fetch`] gets what an
+//! address of the net leads to, [`picture`] and [`svg`] make pixels of pictures by strangers, [`pdf`]
+//! keeps PDFs away that would fill the memory. [`restart`] starts the engine itself once more.
 
 pub mod archive;
 pub mod child;
+pub mod fetch;
+pub mod pdf;
+pub mod picture;
 pub mod restart;
 pub mod svg;

@@ -10,6 +10,7 @@ mod files;
 mod fonts;
 mod functions;
 mod language;
+mod likeness;
 mod locale;
 mod parties;
 mod seeds;
@@ -33,6 +34,7 @@ use serde_json::{Map, Value};
 use crate::{OneOrMany, markup::Markup};
 use dice::Dice;
 pub use fonts::font_families;
+use seeds::{SeedPage, Seeds};
 use set::{Recipe, TemplateSet};
 
 /// The templates cannot be used.
@@ -49,6 +51,10 @@ pub const TEMPLATE_FAILED: Code = Code::new("DG0605");
 pub const BAD_DRAFT: Code = Code::new("DG0607");
 /// A page whose mark-up cannot be read.
 pub const BAD_MARKUP: Code = Code::new("DG0606");
+/// A seed image that cannot be had.
+pub const UNREACHABLE_SEED: Code = Code::new("DG0620");
+/// A seed image that cannot be looked at.
+pub const BAD_SEED: Code = Code::new("DG0621");
 
 /// Options of the `author` stage.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
@@ -174,6 +180,7 @@ impl StageConfig for AuthorConfig {
         });
         Ok(Built::Document(Arc::new(AuthorStage {
             author: Arc::new(author),
+            seeds: Seeds::new(&self.seed_images, env),
             formats: formats.collect::<Result<_, _>>()?,
             count,
         })))
@@ -296,6 +303,15 @@ impl Author {
     /// # Errors
     /// When a template fails.
     pub fn page(&self, seed: docgenie_document::Seed) -> Result<Page, StageFailure> {
+        self.page_after(None, seed)
+    }
+
+    /// As [`Self::page`], on the paper and in the colours of another.
+    fn page_after(
+        &self,
+        after: Option<&SeedPage>,
+        seed: docgenie_document::Seed,
+    ) -> Result<Page, StageFailure> {
         let mut dice = Dice::new(seed.derive("topic"));
         let no_choice =
             || StageFailure::new(UNKNOWN_TYPE, "no document type and language to choose from");
@@ -307,6 +323,7 @@ impl Author {
             language: Arc::clone(language),
             paper: self.paper.clone(),
             layout: self.layout.clone(),
+            after,
             seed,
         };
         let html = self.set.author(&recipe).map_err(|error| {
@@ -364,6 +381,7 @@ fn unknown(code: Code, what: &str, given: &str, known: &[&str]) -> StageFailure 
 
 struct AuthorStage {
     author: Arc<Author>,
+    seeds: Seeds,
     formats: Vec<drafts::Asked>,
     count: u64,
 }
@@ -383,14 +401,21 @@ impl DocumentStage for AuthorStage {
         format!("templates {}{formats}", self.author.set.digest())
     }
 
+    /// What is remembered of a document must not outlive a change of what it takes after.
+    async fn identity_for(&self, _document: &DocumentContext) -> Result<String, StageFailure> {
+        self.seeds.identity().await
+    }
+
     fn seeded(&self) -> bool {
         true
     }
 
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
         let (author, seed) = (Arc::clone(&self.author), document.seed);
+        let (pages, index) = (self.seeds.pages().await?, document.id.index());
         let (truth, outputs) = blocking(move || {
-            let page = author.page(seed)?;
+            let after = pages.get(index as usize % pages.len().max(1));
+            let page = author.page_after(after, seed)?;
             let truth = page.markup.truth();
             let outputs = Outputs::new()
                 .with(&Html(page.markup.clean()))?

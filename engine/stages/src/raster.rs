@@ -32,6 +32,8 @@ use crate::bitmap::{self, Bitmap, Channels, MAX_PIXELS};
 pub const BAD_PDF: Code = Code::new("DG0450");
 /// The library that reads PDFs: what its pages look like and where its glyphs stand depends on it.
 pub(crate) const PDF_LIBRARY: &str = "hayro 0.9.0";
+/// Points of a page's longer side: 200 inches, as viewers have it.
+const MAX_POINTS: f32 = 14_400.0;
 /// A page with too many pixels.
 pub const PAGE_TOO_LARGE: Code = Code::new("DG0451");
 
@@ -115,11 +117,7 @@ impl DocumentStage for RasterConfig {
 /// # Errors
 /// When the PDF cannot be read or a page would have more than [`MAX_PIXELS`].
 pub fn page_images(pdf: &Pdf, dpi: u32, colour: Colour) -> Result<PageImages, StageFailure> {
-    let pdf = hayro_syntax::Pdf::new(pdf.0.clone()).map_err(|error| {
-        let mut failure = StageFailure::new(BAD_PDF, "the PDF cannot be read");
-        failure.problem.causes.push(format!("{error:?}"));
-        failure.hint("open it in a viewer; remove its password or save it anew")
-    })?;
+    let pdf = opened(pdf.0.clone())?;
     // Glyphs and fonts are interpreted once a document, not once a page.
     let cache = RenderCache::new();
     let pages = pdf.pages().iter().zip(0..);
@@ -133,6 +131,46 @@ pub fn page_images(pdf: &Pdf, dpi: u32, colour: Colour) -> Result<PageImages, St
         })
     });
     images.collect::<Result<_, _>>().map(PageImages)
+}
+
+/// Draws the first page of a PDF with `longest` pixels on its longer side, and tells its points across
+/// and down.
+///
+/// # Errors
+/// When the PDF cannot be read or has no page of a drawable size.
+pub(crate) fn first_page(pdf: Vec<u8>, longest: u32) -> Result<(Bitmap, Size), StageFailure> {
+    let pdf = opened(pdf)?;
+    let page = pdf.pages().first();
+    let page = page.ok_or_else(|| StageFailure::new(BAD_PDF, "the PDF has no page"))?;
+    let (width, height) = page.render_dimensions();
+    let (shorter, longer) = (width.min(height), width.max(height));
+    if !(shorter >= 1.0 && longer <= MAX_POINTS) {
+        let message = format!("the first page is {width} × {height} points");
+        return Err(StageFailure::new(PAGE_TOO_LARGE, message));
+    }
+    let size = Size {
+        width: f64::from(width),
+        height: f64::from(height),
+    };
+    let pixels = |points: f64| {
+        let pixels = points * f64::from(longest) / f64::from(longer);
+        pixels.round().max(1.0) as u32
+    };
+    let grid = PixelGrid {
+        width: pixels(size.width),
+        height: pixels(size.height),
+        page: size,
+    };
+    let bitmap = draw(page, &RenderCache::new(), &grid, Colour::Rgb);
+    Ok((bitmap, size))
+}
+
+fn opened(pdf: Vec<u8>) -> Result<hayro_syntax::Pdf, StageFailure> {
+    hayro_syntax::Pdf::new(pdf).map_err(|error| {
+        let mut failure = StageFailure::new(BAD_PDF, "the PDF cannot be read");
+        failure.problem.causes.push(format!("{error:?}"));
+        failure.hint("open it in a viewer; remove its password or save it anew")
+    })
 }
 
 /// The pixels for a page: the nearest whole numbers.

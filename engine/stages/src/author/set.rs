@@ -11,6 +11,8 @@ use super::{
     files::{File, Files, FilesError},
     functions,
     language::{Language, Texts},
+    likeness,
+    seeds::SeedPage,
     style::Styles,
 };
 
@@ -86,7 +88,7 @@ pub(super) enum SetError {
 }
 
 /// What one document is made of.
-pub(super) struct Recipe {
+pub(super) struct Recipe<'a> {
     /// Document type.
     pub doc_type: String,
     /// Language.
@@ -95,6 +97,8 @@ pub(super) struct Recipe {
     pub paper: Option<String>,
     /// Layout family, or any.
     pub layout: Option<String>,
+    /// A page to take after in paper, where none is named, and colours.
+    pub after: Option<&'a SeedPage>,
     /// Everything else.
     pub seed: Seed,
 }
@@ -163,7 +167,7 @@ impl TemplateSet {
     ///
     /// # Errors
     /// When a template raises, uses what is not defined, or does not end.
-    pub(super) fn author(&self, recipe: &Recipe) -> Result<String, AuthorError> {
+    pub(super) fn author(&self, recipe: &Recipe<'_>) -> Result<String, AuthorError> {
         let unknown = |what: String| AuthorError {
             place: what,
             source: Error::new(
@@ -189,17 +193,19 @@ impl TemplateSet {
         ));
         let layout = recipe.layout.as_ref().or_else(|| dice.pick(&kind.layouts));
         let layout = layout.ok_or_else(|| unknown(format!("{doc_type}/layouts")))?;
-        let paper = recipe
-            .paper
-            .as_ref()
-            .or_else(|| dice.pick(&kind.facts.papers));
+        let standard = draw.country().paper.as_str();
+        let paper = match (&recipe.paper, recipe.after) {
+            (Some(paper), _) => Some(paper.as_str()),
+            (None, Some(page)) => self.nearest_paper(page, kind, standard),
+            (None, None) => dice.pick(&kind.facts.papers).map(String::as_str),
+        };
         let paper = paper
             .filter(|paper| *paper != "standard")
-            .unwrap_or(&draw.country().paper);
+            .unwrap_or(standard);
         let script = &recipe.language.script;
         let style = self
             .styles
-            .sample(recipe.seed.derive("style"), script, paper);
+            .sample(recipe.seed.derive("style"), script, paper, recipe.after);
         let style = style.ok_or_else(|| unknown(format!("fonts of {script} or paper {paper}")))?;
 
         let mut context: BTreeMap<String, Value> = BTreeMap::new();
@@ -221,6 +227,31 @@ impl TemplateSet {
             &draw,
             context.get("questions"),
         ))
+    }
+
+    /// The paper nearest to a page of those a type is drawn on. A type on the country's own paper may be
+    /// on any sheet.
+    fn nearest_paper<'a>(
+        &'a self,
+        page: &SeedPage,
+        kind: &'a DocumentType,
+        standard: &'a str,
+    ) -> Option<&'a str> {
+        let all = &self.styles.papers;
+        let mut names = Vec::new();
+        for name in &kind.facts.papers {
+            if name == "standard" {
+                names.push(standard);
+                let sheets = all.iter().filter(|(_, paper)| paper.is_sheet());
+                names.extend(sheets.map(|(name, _)| name.as_str()));
+            } else {
+                names.push(name);
+            }
+        }
+        let papers = names
+            .iter()
+            .filter_map(|name| Some((*name, all.get(*name)?)));
+        likeness::paper(page, &papers.collect::<Vec<_>>())
     }
 
     fn exports(

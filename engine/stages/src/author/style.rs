@@ -7,7 +7,7 @@ use docgenie_document::Seed;
 use minijinja::{Value, value::Serde};
 use serde::{Deserialize, Serialize};
 
-use super::dice::Dice;
+use super::{dice::Dice, likeness, seeds::SeedPage};
 
 /// The files of `styles/`.
 #[derive(Debug)]
@@ -118,14 +118,30 @@ pub(super) struct Paper {
     pub margin: [f64; 2],
 }
 
+impl Paper {
+    /// Whether it is a sheet for all purposes, rather than a roll or a label.
+    pub(super) fn is_sheet(&self) -> bool {
+        self.height
+            .is_some_and(|height| height.min(self.width) > 120.0)
+    }
+}
+
 impl Styles {
-    /// A look for this seed: the `style` of the templates.
-    pub(super) fn sample(&self, seed: Seed, script: &str, paper_name: &str) -> Option<Value> {
+    /// A look for this seed, in the colours of the page it is to take after: the `style` of the
+    /// templates.
+    pub(super) fn sample(
+        &self,
+        seed: Seed,
+        script: &str,
+        paper_name: &str,
+        after: Option<&SeedPage>,
+    ) -> Option<Value> {
         let mut dice = Dice::new(seed);
         let fonts = self.fonts.get(script)?;
         let paper = self.papers.get(paper_name)?;
         let pairing = dice.pick(&fonts.pairings)?;
-        let palette = dice.pick(&self.palettes)?;
+        let drawn = dice.pick(&self.palettes)?;
+        let palette = after.map_or_else(|| drawn.clone(), |page| likeness::palette(page, drawn));
         // Small paper is held closer to the eye.
         let base = match paper.width {
             width if width < 120.0 => 7.5,
@@ -198,7 +214,7 @@ impl Styles {
                 paper.height.map_or(Value::from(false), Value::from),
             ),
             ("margin", Value::from(margin)),
-            ("palette", Value::from(Serde(palette.clone()))),
+            ("palette", Value::from(Serde(palette))),
             (
                 "table",
                 choose(

@@ -31,12 +31,13 @@ fn written(set: &TemplateSet) -> impl Iterator<Item = (&String, &Arc<language::L
     })
 }
 
-fn recipe(doc_type: &str, language: &Arc<language::Language>, seed: u64) -> Recipe {
+fn recipe(doc_type: &str, language: &Arc<language::Language>, seed: u64) -> Recipe<'static> {
     Recipe {
         doc_type: doc_type.to_owned(),
         language: Arc::clone(language),
         paper: None,
         layout: None,
+        after: None,
         seed: Seed(seed),
     }
 }
@@ -397,4 +398,95 @@ fn a_template_that_fails_is_named_with_its_line() {
     check("", endless, "ran out of fuel");
     let unanswered = "{% set questions = [{\"question\": \"Q\", \"field\": \"none\"}] %}";
     check(unanswered, "", "the mark-up of a `card` cannot be read");
+}
+
+/// A page to take after, of so many points and with one colour.
+fn seed_page((width, height): (f64, f64), colour: [u8; 3]) -> SeedPage {
+    SeedPage {
+        media_type: "image/png",
+        bytes: Vec::new(),
+        size: (width as u32, height as u32),
+        points: Some((width, height)),
+        colours: vec![colour],
+        digest: docgenie_document::Digest::of(b"a page"),
+    }
+}
+
+#[test]
+fn paper_and_colours_are_taken_over() {
+    let letter = seed_page((612.0, 792.0), [200, 16, 46]);
+    let roll = seed_page((164.4, 700.0), [0, 90, 60]);
+    let lying = seed_page((842.0, 595.0), [10, 30, 140]);
+    let check = |author: &Author, after: &SeedPage, expected: &[&str]| {
+        for seed in 0..20 {
+            let page = author.page_after(Some(after), Seed(seed)).unwrap();
+            let html = page.markup.clean();
+            let sheet = style_sheet(&html);
+            let missing = expected.iter().find(|text| !sheet.contains(**text));
+            assert_eq!(missing, None, "seed {seed}: {}", &sheet[..900]);
+        }
+    };
+    let invoice = author("invoice", "German");
+    let red = "--accent:#c8102e;";
+    check(
+        &invoice,
+        &letter,
+        &[red, "--page-width:215.9mm;--page-height:279.4mm;"],
+    );
+    check(
+        &invoice,
+        &lying,
+        &[
+            "--accent:#0a1e8c;",
+            "--page-width:297mm;--page-height:210mm;",
+        ],
+    );
+    // An invoice is on no roll, a receipt on nothing else.
+    check(
+        &invoice,
+        &roll,
+        &[
+            "--accent:#005a3c;",
+            "--page-width:215.9mm;--page-height:355.6mm;",
+        ],
+    );
+    check(
+        &author("receipt", "de"),
+        &roll,
+        &["--accent:#005a3c;", "--page-width:58mm;"],
+    );
+    check(
+        &author("receipt", "de"),
+        &letter,
+        &[red, "--page-width:80mm;"],
+    );
+    // What is said is not guessed.
+    let config = AuthorConfig {
+        paper: "A5".to_owned(),
+        ..AuthorConfig::default()
+    };
+    let small = Author::new(&config, None).ok().unwrap();
+    check(
+        &small,
+        &letter,
+        &[red, "--page-width:148mm;--page-height:210mm;"],
+    );
+}
+
+/// What a document says is its own, whatever it looks like.
+#[test]
+fn content_does_not_depend_on_the_look() {
+    let author = author("invoice", "English");
+    let after = seed_page((612.0, 792.0), [200, 16, 46]);
+    for seed in 0..20 {
+        let taken = author.page_after(Some(&after), Seed(seed)).unwrap();
+        let plain = author.page(Seed(seed)).unwrap();
+        let values = |page: &Page| {
+            let fields = page.markup.truth().fields;
+            let mut values: Vec<_> = fields.into_iter().map(|it| (it.name, it.value)).collect();
+            values.sort();
+            values
+        };
+        assert_eq!(values(&taken), values(&plain), "seed {seed}");
+    }
 }
