@@ -10,7 +10,7 @@ use std::{
 use docgenie_document::Code;
 use docgenie_runtime::{
     artifact::ArtifactError,
-    executor::{Executor, RunError, RunOrder, RunOutcome},
+    executor::{Executor, Halt, RunError, RunOrder, RunOutcome},
     job::{
         DocumentRecord, ILLEGAL_MOVE, JobStore, RunId, RunRecord, StoreError, memory::MemoryJobs,
     },
@@ -179,7 +179,7 @@ impl Runner {
             let mut under_way = under_way.unwrap_or_else(PoisonError::into_inner);
             under_way.insert(run, token);
         };
-        let run = executor.run(order, observer, cancel, began);
+        let run = executor.run(order, observer, Halt::with(cancel), began);
         self.runtime.block_on(run).map_err(of_run)
     }
 

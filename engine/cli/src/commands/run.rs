@@ -102,6 +102,7 @@ pub(super) fn order_of(
         inputs: inputs.clone(),
         out: None,
         zip: None,
+        origin: None,
     };
     let env = StageEnv {
         home: home.to_owned(),
@@ -119,6 +120,7 @@ pub(super) fn order_of(
         fresh: false,
         limit: None,
         scratch: false,
+        run: None,
     })
 }
 
@@ -272,7 +274,9 @@ fn tell_where(published: &[PathBuf]) {
 
 pub(super) fn word(state: RunState) -> &'static str {
     match state {
+        RunState::Queued => "queued",
         RunState::Running => "running",
+        RunState::Paused => "paused",
         RunState::Completed => "completed",
         RunState::Failed => "failed",
         RunState::Cancelled => "cancelled",
