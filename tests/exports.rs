@@ -242,7 +242,12 @@ pub async fn export(documents: u64, words: u32, exporters: &[StageKind], folder:
         jobs: Arc::new(MemoryJobs::new()),
         engine: "0".to_owned(),
     };
-    let run = executor.run(order, Arc::new(Silent), Halt::with(Default::default()), |_| ());
+    let run = executor.run(
+        order,
+        Arc::new(Silent),
+        Halt::with(Default::default()),
+        |_| (),
+    );
     let outcome = Box::pin(run).await.unwrap();
     let whole = (RunState::Completed, documents, None);
     assert_eq!((outcome.state, outcome.succeeded, outcome.problem), whole);

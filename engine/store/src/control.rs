@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use docgenie_runtime::job::{
-    DocumentRecord, IllegalMove, JobEvent, JobStore, RunId, RunRecord, RunState, StoreError,
+    DocumentRecord, IllegalMove, JobEvent, JobStore, RunId, RunRecord, StoreError,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -199,7 +199,7 @@ async fn answer(
         Question::Remove { run } => value(&jobs.remove(run).await?),
         Question::Cancel { run } => {
             let state = jobs.run(run).await?.state;
-            if state == RunState::Running && cancel(run) {
+            if !state.terminal() && cancel(run) {
                 return Ok(Value::Null);
             }
             Err(StoreError::Illegal(IllegalMove {
