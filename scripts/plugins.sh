@@ -3,6 +3,8 @@
 #
 #   scripts/plugins.sh [FOLDER [OUT]]
 #
+# The cases of a plugin stay with its source and are linked to, for `plugin test`.
+#
 # A plugin in a language whose tools are not on this machine is left out.
 set -eu
 cd "$(dirname "$0")/.."
@@ -34,5 +36,6 @@ for manifest in "$sources"/*/docgenie-plugin.toml; do
         continue
     fi
     target/release/docgenie-engine plugin build "$source" --out "$out/$name" || failed="$failed $name"
+    [ ! -d "$source/tests" ] || ln -sfn "$(realpath "$source/tests")" "$out/$name/tests"
 done
 [ -z "$failed" ] || { echo "plugins: not built:$failed" >&2; exit 1; }

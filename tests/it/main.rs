@@ -13,6 +13,7 @@ mod hostile;
 mod pages;
 mod plugins;
 mod plugins_files;
+mod plugins_javascript;
 mod program;
 mod runs;
 mod tidy;

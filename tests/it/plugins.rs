@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use crate::{
     program::{engine, output, program},
     root,
+    runs::refused,
 };
 
 /// How many `tests/all-plugins.toml` makes.
@@ -49,6 +50,73 @@ fn all_shipped_plugins_work_together() {
     let shards = run(&home, 4, "parquet");
     exports_hold_what_the_dataset_holds(&shards);
     exports_are_read_by_those_they_are_for(&shards);
+}
+
+#[test]
+fn an_exporter_can_be_used_twice_where_one_has_an_id() {
+    let home = with_plugins();
+    let run = |id: &str| {
+        let text = format!(
+            r#"
+            name = "twice"
+            [[stage]]
+            uses = "author"
+            with = {{ doc_type = "invoice", count = 1 }}
+            [[stage]]
+            uses = "render"
+            [[stage]]
+            uses = "boxes"
+            [[stage]]
+            uses = "raster"
+            [[stage]]
+            uses = "plugin:coco"
+            [[stage]]
+            {id}
+            uses = "plugin:coco"
+            with = {{ kinds = ["field"] }}
+            [[stage]]
+            uses = "package"
+            "#
+        );
+        let file = home.path().join("twice.toml");
+        #[allow(clippy::disallowed_methods, reason = "a user's file")]
+        fs::write(&file, text).unwrap();
+        let mut run = engine(&home);
+        run.arg("run").arg(&file).arg("--out");
+        run.arg(home.path().join("dataset"));
+        run
+    };
+    refused(&mut run(""), 3, "give one of them an `id` of its own");
+    output(&mut run("id = \"fields\""));
+    let boxes = |name: &str| {
+        let report = home.path().join("dataset/exports").join(name);
+        read(&report.with_extension("json"))["counts"]["boxes"].as_u64()
+    };
+    assert!(boxes("fields") > Some(0) && boxes("coco") != boxes("fields"));
+    assert!(home.path().join("dataset/exports/fields").is_dir());
+}
+
+#[test]
+fn shipped_elements_draw_what_their_golden_pictures_show() {
+    for element in ["seal", "postmark", "coffee-ring"] {
+        let built = root().join("target/release/plugins").join(element);
+        // `scripts/plugins.sh` has said which it could not build here.
+        if element != "seal" && !built.exists() {
+            continue;
+        }
+        for case in fs::read_dir(root().join("plugins").join(element).join("tests")).unwrap() {
+            let case = case.unwrap().path();
+            let is_case = case.extension().is_some_and(|it| it == "json");
+            if is_case && read(&case).get("fails").is_none() {
+                let golden = case.with_extension("png");
+                assert!(golden.exists(), "{} is missing", golden.display());
+            }
+        }
+        let home = tempfile::tempdir().unwrap();
+        let mut test = engine(&home);
+        test.args(["plugin", "test"]).arg(&built).arg("--out");
+        output(test.arg(home.path().join("drawn")));
+    }
 }
 
 /// A home in which the shipped plugins are installed.
@@ -143,7 +211,7 @@ fn every_stamp_is_placed(dataset: &Path) {
     }
 }
 
-fn jsons(folder: &Path) -> Vec<Value> {
+pub(crate) fn jsons(folder: &Path) -> Vec<Value> {
     let files = fs::read_dir(folder).unwrap();
     files.map(|file| read(&file.unwrap().path())).collect()
 }

@@ -7,6 +7,7 @@ use std::{
     process::Output,
 };
 
+use docgenie_document::Digest;
 use docgenie_runtime::files::zip_of;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -70,6 +71,11 @@ fn component(title: &str) -> Vec<u8> {
     encoder.unwrap().encode().unwrap()
 }
 
+/// Of the component with this title, as the engine counts it.
+fn digest(title: &str) -> String {
+    Digest::of(&component(title)).to_string()
+}
+
 /// The files of a built plugin `lines`, as a folder has them.
 fn plugin(version: &str, title: &str) -> Files {
     let [id, title, summary, params_schema, traits] = offer(title);
@@ -131,6 +137,16 @@ impl Bench {
 
     fn output(&self, arguments: &[&str]) -> String {
         output(&mut self.command(arguments))
+    }
+
+    /// The digests of the components of which machine code is kept.
+    fn compiled(&self) -> Vec<String> {
+        let files = fs::read_dir(self.home.path().join("plugins-compiled"));
+        let names = files.unwrap().map(|file| file.unwrap().file_name());
+        let digest = |name: String| name.split('-').next().unwrap().to_owned();
+        names
+            .map(|name| digest(name.into_string().unwrap()))
+            .collect()
     }
 
     /// Standard error of what ends well.
@@ -273,8 +289,25 @@ fn installing_replaces_what_is_older() {
     assert_eq!(version(), "0.2.0");
     bench.output(&["plugin", "remove", "lines"]);
     assert!(bench.installed().is_empty());
+    assert!(!bench.compiled().contains(&digest("a")));
     bench.refused(&["plugin", "remove", "lines"], "DG0811");
     bench.refused(&["plugin", "remove", "../plugins"], "DG0811");
+}
+
+#[test]
+fn machine_code_goes_with_the_last_plugin_that_it_is_of() {
+    let bench = Bench::new();
+    let mut twin = plugin("0.1.0", "a");
+    let manifest = String::from_utf8(twin["docgenie-plugin.toml"].clone()).unwrap();
+    let manifest = manifest.replace("'lines'", "'twin'");
+    twin.insert("docgenie-plugin.toml".to_owned(), manifest.into_bytes());
+    write(&bench.path("twin"), &twin);
+    bench.output(&["plugin", "install", &bench.bundle("0.1.0", "a")]);
+    bench.output(&["plugin", "install", "twin"]);
+    bench.output(&["plugin", "remove", "lines"]);
+    assert_eq!(bench.compiled(), [digest("a")]);
+    bench.output(&["plugin", "remove", "twin"]);
+    assert!(bench.compiled().is_empty());
 }
 
 #[test]
@@ -528,10 +561,6 @@ fn a_new_plugin_is_whole_and_nothing_is_overwritten() {
                 "--language",
                 language,
             ];
-            if language == "javascript" && kind != "visual-element" {
-                bench.refused(&new, "can draw, and nothing else yet");
-                continue;
-            }
             let told = bench.output(&new);
             assert!(
                 told.contains(&format!("docgenie-engine plugin build {name}")),

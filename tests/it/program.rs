@@ -43,7 +43,7 @@ pub(crate) fn output(command: &mut Command) -> String {
 }
 
 /// The engine that was built beside the tests.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let tests = env::current_exe().unwrap();
     let binary = tests.ancestors().nth(2).unwrap().join("docgenie-engine");
     assert!(

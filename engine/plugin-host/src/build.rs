@@ -1,6 +1,7 @@
 //! From a plugin's source to its component: `plugin.wasm` and `offers.json` beside the manifest.
 
 mod javascript;
+mod lent;
 mod python;
 mod rust;
 mod source;

@@ -332,10 +332,7 @@ impl Bundle {
 
 impl Plugin {
     /// Removes the plugin of this name from `place` and says which folder that was.
-    ///
-    /// # Errors
-    /// When there is none, its folder holds what no bundle has, or the file system refuses.
-    pub fn remove(place: &Path, id: &str) -> Result<PathBuf, BundleError> {
+    pub(crate) fn remove(place: &Path, id: &str) -> Result<PathBuf, BundleError> {
         let not_found = || PluginError::NotFound {
             plugin: id.to_owned(),
         };

@@ -59,14 +59,16 @@ struct ExportStage {
 }
 
 /// Hands documents to an exporter.
-pub(crate) struct Exporter(Offered);
+pub(crate) struct Exporter {
+    offered: Offered,
+    /// The folder below `exports`.
+    name: String,
+}
 
 /// One instance at work, from `begin` to `finish`.
 pub(crate) struct Export {
     store: Store<Call>,
     instance: DatasetExporter,
-    /// The folder below `exports`.
-    name: String,
     seed: Seed,
     /// What the plugin was told of the dataset.
     dataset: String,
@@ -75,18 +77,15 @@ pub(crate) struct Export {
 }
 
 impl Exporter {
-    pub(crate) const fn new(offered: Offered) -> Self {
-        Self(offered)
-    }
-
-    /// `coco`, or `coco-keypoints` where the plugin has several offers.
-    fn name(&self) -> String {
-        self.0.plugin.name_of(&self.0.offer).replace('/', "-")
+    /// Its folder is `coco`, or `coco-keypoints` where the plugin has several offers.
+    pub(crate) fn new(offered: Offered) -> Self {
+        let name = offered.plugin.name_of(&offered.offer).replace('/', "-");
+        Self { offered, name }
     }
 
     /// The folder of the dataset that is its own.
     fn part(&self) -> String {
-        format!("{FOLDER}/{}", self.name())
+        format!("{FOLDER}/{}", self.name)
     }
 
     pub(crate) async fn begun(
@@ -94,11 +93,10 @@ impl Exporter {
         run: &RunFacts,
         folder: &DatasetFolder,
     ) -> Result<Export, StageFailure> {
-        let Self(offered) = self;
+        let Self { offered, name } = self;
         let limits = Limits::granted(&offered.plugin.manifest.wants);
-        let name = self.name();
         let sink = Sink::new(folder.part(&self.part()), limits.output);
-        let seed = run.seed.derive("export").derive(&name);
+        let seed = run.seed.derive("export").derive(name);
         let mut store = offered.store(seed, Some(sink));
         let dataset = json!({
             "name": run.pipeline,
@@ -124,7 +122,6 @@ impl Exporter {
         Ok(Export {
             store,
             instance,
-            name,
             seed,
             dataset: job.dataset,
             added: 0,
@@ -137,7 +134,7 @@ impl Exporter {
         export: &mut Export,
         lent: Arc<Lent>,
     ) -> Result<(), StageFailure> {
-        let Self(offered) = self;
+        let offered = &self.offered;
         let id = lent.id();
         let store = &mut export.store;
         store.data_mut().begin(export.seed.of_document(id.index()));
@@ -161,7 +158,7 @@ impl Exporter {
     }
 
     pub(crate) async fn finished(&self, export: &mut Export) -> Result<Value, StageFailure> {
-        let Self(offered) = self;
+        let Self { offered, name } = self;
         let store = &mut export.store;
         store.data_mut().begin(export.seed.derive("finish"));
         let exporter = export.instance.docgenie_plugin_exporter();
@@ -180,7 +177,7 @@ impl Exporter {
             differences,
         })?;
         if let Some((id, why)) = export.left_out.first() {
-            let (count, name) = (export.left_out.len(), &export.name);
+            let count = export.left_out.len();
             warn!("{count} documents are not in the export `{name}`, the first is {id}: {why}");
         }
         let about = &offered.plugin.manifest.plugin;
@@ -201,7 +198,14 @@ impl Exporter {
 #[async_trait]
 impl DatasetStage for ExportStage {
     fn identity(&self) -> String {
-        self.exporter.0.identity()
+        self.exporter.offered.identity()
+    }
+
+    fn named(&mut self, id: &str) {
+        // One that the pipeline does not give is the stage's name, with a colon.
+        if !id.contains(':') {
+            self.exporter.name = id.to_owned();
+        }
     }
 
     fn part(&self) -> Option<String> {
@@ -236,7 +240,7 @@ impl DatasetStage for ExportStage {
         if let Some(mut export) = self.under_way.take() {
             let report = Box::pin(self.exporter.finished(&mut export)).await?;
             let text = format!("{report:#}\n");
-            folder.write(&format!("{FOLDER}/{}.json", export.name), text.as_bytes())?;
+            folder.write(&format!("{}.json", self.exporter.part()), text.as_bytes())?;
         }
         Ok(Outputs::new())
     }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use docgenie_document::Digest;
 use docgenie_runtime::{
     extension::{Element, ElementOffer, Extensions, TruthFormat, unknown},
     stage::{Scope, SlotUse, StageFailure, StageKind, StageSpec},
@@ -13,6 +14,8 @@ use docgenie_runtime::{
 use serde_json::{Map, Value};
 
 use crate::{
+    bundle::BundleError,
+    cache::CompileCache,
     element::{self, PluginElement},
     error::PluginError,
     exporter,
@@ -67,6 +70,26 @@ impl Plugins {
         elements
             .map(|(_, name, offer)| element::offer(&name, offer))
             .collect()
+    }
+
+    /// Removes the plugin of this name from `place` and says which folder that was. What was compiled
+    /// of it goes, too, unless another plugin has the same component.
+    ///
+    /// # Errors
+    /// When there is none, its folder holds what no bundle has, or the file system refuses.
+    pub fn remove(&self, place: &Path, id: &str) -> Result<PathBuf, BundleError> {
+        let component = |plugin: &Plugin| Some(Digest::of(&plugin.component().ok()?));
+        let own = Library::open(&[place.to_owned()])
+            .get(id)
+            .and_then(component);
+        let folder = Plugin::remove(place, id)?;
+        let mut others = self.library.plugins().filter(|it| it.folder != folder);
+        if let Some(own) = own
+            && !others.any(|it| component(it) == Some(own))
+        {
+            CompileCache::below(&self.home).forget(own);
+        }
+        Ok(folder)
     }
 
     fn named(&self, kind: Kind) -> impl Iterator<Item = (&Plugin, String, &Offer)> {

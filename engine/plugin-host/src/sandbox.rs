@@ -76,7 +76,7 @@ impl Sandbox {
         let mut linker = v0_1::linker(&engine).map_err(failed)?;
         wasi::link(&mut linker).map_err(failed)?;
         tick(&engine).map_err(|error| PluginError::Sandbox(error.to_string()))?;
-        let cache = CompileCache::new(home.join("plugins-compiled"));
+        let cache = CompileCache::below(home);
         let inner = Inner {
             home: home.to_owned(),
             granted: granted.to_vec(),

@@ -91,6 +91,20 @@ impl Default for Case {
     }
 }
 
+impl Case {
+    /// Params that it leaves out are at their defaults, as pipelines hand them over.
+    fn with_defaults(mut self, schema: &Value) -> Self {
+        let params = schema.get("properties").and_then(Value::as_object);
+        for (name, schema) in params.into_iter().flatten() {
+            if let Some(default) = schema.get("default") {
+                let param = self.params.entry(name);
+                param.or_insert_with(|| default.clone());
+            }
+        }
+        self
+    }
+}
+
 /// How a case ended.
 #[derive(Debug)]
 pub struct CaseReport {
@@ -216,6 +230,7 @@ impl Plugin {
                 .push("it names no offer of the plugin".to_owned());
             return Ok(report);
         };
+        let case = case.with_defaults(&offer.params_schema);
         let began = Instant::now();
         let first = self.give(sandbox, &offer.id, &case).await;
         report.spent = began.elapsed();

@@ -142,6 +142,9 @@ pub trait DatasetStage: Send {
         String::new()
     }
 
+    /// Tells it its id in the pipeline, before anything is asked of it.
+    fn named(&mut self, _id: &str) {}
+
     /// The folder of the dataset that holds all that the stage writes and nothing else, where a
     /// dataset is of use without it. Where the stage fails, that folder is left out and the run goes
     /// on; otherwise its failure ends the run.

@@ -1,6 +1,8 @@
 // The engine's documents, as long as they are lent: for one call.
 
-// Calls with a document; what was lent goes back at its end.
+import { saying } from './refusal.js';
+
+// Calls with a document; what was lent goes back at its end, as the host demands.
 export function lending(handle, work) {
   const document = new Document(handle);
   try {
@@ -53,6 +55,7 @@ class Document {
 
   giveBack() {
     for (const page of this.#pages) page.handle[Symbol.dispose]();
+    this.#handle[Symbol.dispose]();
   }
 }
 
@@ -83,11 +86,7 @@ class Page {
   }
 
   image(format) {
-    try {
-      return this.handle.image(format);
-    } catch (why) {
-      throw why instanceof Error ? why : new Error(why);
-    }
+    return saying((why) => why, () => this.handle.image(format));
   }
 
   inPixels({ x, y, width, height }) {

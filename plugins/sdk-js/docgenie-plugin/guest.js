@@ -49,6 +49,14 @@ const described = ({ id, title, summary, params = { type: 'object' }, traits = {
   traits: JSON.stringify(traits),
 });
 
+// What a function of an offer returned, as JSON. Nothing, as where `return` is missing, would end the
+// call without a word.
+export function json(name, value) {
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new Error(`\`${name}\` returned nothing`);
+  return text;
+}
+
 export const problems = (found) =>
   (found ?? []).map(({ pointer = '', message, hint = null }) => ({ pointer, message, hint }));
 

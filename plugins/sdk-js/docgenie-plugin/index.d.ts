@@ -231,7 +231,7 @@ export class Reconciliation {
   report: { [key: string]: Json };
 }
 
-/** A finished document, lent for one call. */
+/** A finished document. It and its pages are lent for one call and throw when they are asked later. */
 export interface Document {
   /** `document_1` and so on; safe as a file name and steady for a seed. */
   readonly id: string;

@@ -4,6 +4,7 @@
 import { read } from 'docgenie:plugin/assets@0.1.0';
 import { write } from 'docgenie:plugin/log@0.1.0';
 import { fill, nextU32, unit } from 'docgenie:plugin/random@0.1.0';
+import { saying } from './refusal.js';
 
 export const element = (...offers) => ({ kind: 'visual-element', offers });
 
@@ -65,13 +66,13 @@ export const connect = (host) => {
 };
 
 const REFUSALS = {
-  'bad-path': (path) => `\`${path}\` cannot be the path of a file`,
-  exists: (path) => `\`${path}\` has been written already`,
-  'over-quota': (what) => `the dataset has grown too large: ${what}`,
-  io: (what) => `a file cannot be written: ${what}`,
+  'bad-path': 'a path cannot be used',
+  exists: 'a file cannot be written again',
+  'over-quota': 'the dataset has grown too large',
+  io: 'a file cannot be written',
 };
 
-const putting = (work) => saying(({ tag, val }) => REFUSALS[tag](val), work);
+const putting = (work) => saying(({ tag, val }) => `${REFUSALS[tag]}: ${val}`, work);
 
 class File {
   #file;
@@ -95,17 +96,9 @@ export const files = {
   putImage: (path, page, format) => putting(() => sink.putImage(path, page.handle, format)),
 };
 
-// What the host throws is plain data; an error says where it was thrown.
-function saying(explain, work) {
-  try {
-    return work();
-  } catch (refusal) {
-    throw refusal instanceof Error ? refusal : new Error(explain(refusal));
-  }
-}
-
 function bytesOf(content) {
-  if (typeof content !== 'string') return content;
+  if (content instanceof Uint8Array) return content;
+  if (typeof content !== 'string') throw new TypeError('what is written is a string or a Uint8Array');
   // QuickJS has no TextEncoder.
   const escaped = encodeURIComponent(content.toWellFormed());
   return Uint8Array.from(unescape(escaped), (byte) => byte.charCodeAt(0));

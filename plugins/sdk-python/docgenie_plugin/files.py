@@ -11,8 +11,8 @@ Content = Union[str, bytes, bytearray]
 host: Any = None
 
 _REFUSALS = {
-    "BadPath": "`{}` cannot be the path of a file",
-    "Exists": "`{}` has been written already",
+    "BadPath": "a path cannot be used: {}",
+    "Exists": "a file cannot be written again: {}",
     "OverQuota": "the dataset has grown too large: {}",
     "Io": "a file cannot be written: {}",
 }

@@ -58,19 +58,34 @@ impl Output {
     pub fn finish(mut self) -> Result<()> {
         Ok(self.flush()?)
     }
+
+    /// Makes room for bytes that the buffer has none left for.
+    #[cold]
+    fn write_through(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.flush()?;
+        if bytes.len() > Self::BUFFER {
+            return self.file.write(bytes).map_err(refused);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 impl Write for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.buffer.len() + bytes.len() > Self::BUFFER {
-            self.flush()?;
-        }
-        if bytes.len() > Self::BUFFER {
-            self.file.write(bytes).map_err(refused)?;
-        } else {
-            self.buffer.extend_from_slice(bytes);
-        }
+        self.write_all(bytes)?;
         Ok(bytes.len())
+    }
+
+    // JSON comes in pieces of a few bytes, of which most are known when it is compiled: inline, a
+    // comma is a byte stored, not a copy of one byte by a call out of WebAssembly.
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.buffer.len() + bytes.len() > Self::BUFFER {
+            return self.write_through(bytes);
+        }
+        self.buffer.extend_from_slice(bytes);
+        Ok(())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -214,7 +214,7 @@ fn install(plugins: &Plugins, path: &Path, force: bool, home: &Path) -> Result<S
 
 fn remove(plugins: &Plugins, id: &str, home: &Path) -> Result<Status, Stop> {
     let place = app::user_plugins(home);
-    let removed = Plugin::remove(&place, id);
+    let removed = plugins.remove(&place, id);
     let folder = match (removed, plugins.library().get(id)) {
         (Err(BundleError::Plugin(PluginError::NotFound { .. })), Some(plugin)) => {
             let folder = plugin.folder.clone();

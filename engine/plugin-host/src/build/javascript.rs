@@ -7,6 +7,7 @@ use docgenie_runtime::files::write_atomically;
 use include_dir::{Dir, include_dir};
 
 use super::{
+    lent,
     source::Workshop,
     toolchain::{self, Toolchain},
 };
@@ -14,11 +15,6 @@ use crate::{manifest::Wasi, offers::Kind};
 
 /// What plugins import as `docgenie-plugin`.
 const SDK: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../plugins/sdk-js/docgenie-plugin");
-/// The tool lets go of a document only after the call that it was lent for, and wasmtime ends such
-/// calls. All releases so far do.
-const KEEPS_DOCUMENTS: &str = "in JavaScript there are visual elements only: what makes components of it cannot be lent \
-     documents yet; write it in Rust or Python";
-
 /// Where a plugin begins.
 const MAIN: &str = "plugin.js";
 const PLACE: &str = "node_modules/docgenie-plugin";
@@ -42,9 +38,6 @@ pub(super) fn component(
     kind: Kind,
     wasi: Wasi,
 ) -> Result<Vec<u8>, String> {
-    if kind != Kind::VisualElement {
-        return Err(KEEPS_DOCUMENTS.to_owned());
-    }
     let tool = tool(home)?;
     let workshop = Workshop::new(folder, MAIN, &SDK, PLACE)?;
     let source = workshop.source();
@@ -62,7 +55,8 @@ pub(super) fn component(
     if wasi == Wasi::None {
         node = node.args(["--stub-wasi"]);
     }
-    workshop.make(&node, ("node", NODE), folder, readable)
+    let component = workshop.make(&node, ("node", NODE), folder, readable)?;
+    lent::received_as_owned(component)
 }
 
 /// The tool as npm has installed it for everyone, if it is the same version, or our own.

@@ -139,7 +139,10 @@ fn build_stage(
         let message = format!("there is no stage `{}`", planned.uses);
         StageFailure::new(BAD_OPTIONS, message)
     })?;
-    let built = kind.build(planned.options.clone(), env)?;
+    let mut built = kind.build(planned.options.clone(), env)?;
+    if let Built::Dataset(stage) = &mut built {
+        stage.named(&planned.id);
+    }
     let identity = match &built {
         Built::Document(stage) => stage.identity(),
         Built::Dataset(stage) => stage.identity(),

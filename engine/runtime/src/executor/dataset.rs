@@ -159,7 +159,7 @@ impl Dataset {
             Some(part) => {
                 let message = format!("two stages would write `{part}` of the dataset");
                 Err(StageFailure::new(SAME_PART, message)
-                    .hint("keep one of them here, and run the other in a pipeline of its own")
+                    .hint("give one of them an `id` of its own, which names its folder")
                     .ends_run())
             }
         }

@@ -1,7 +1,7 @@
 import { create, put, putImage } from 'docgenie:plugin/sink@0.1.0';
 import { answered, offersOf } from '../guest.js';
 import { lending } from '../document.js';
-import { connect } from '../index.js';
+import { connect, Reconciliation } from '../index.js';
 import plugin from '../../../plugin.js';
 
 connect({ create, put, putImage });
@@ -26,7 +26,8 @@ export const exporter = {
 
   finish: () =>
     answered(() => {
-      const { taken, written, report } = running.finish();
-      return { taken, written, report: JSON.stringify(report) };
+      const count = running.finish();
+      if (!(count instanceof Reconciliation)) throw new Error('`finish` returned no Reconciliation');
+      return { ...count, report: JSON.stringify(count.report) };
     }),
 };

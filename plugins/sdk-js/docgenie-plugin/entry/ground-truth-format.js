@@ -1,4 +1,4 @@
-import { answered, logged, offersOf, problems } from '../guest.js';
+import { answered, json, logged, offersOf, problems } from '../guest.js';
 import { lending } from '../document.js';
 import plugin from '../../../plugin.js';
 
@@ -7,15 +7,20 @@ const { find, shared } = offersOf(plugin, 'ground-truth-format');
 export const groundTruth = {
   ...shared,
 
-  instructions: (offer, params) => answered(() => find(offer).instructions(JSON.parse(params))),
+  instructions: (offer, params) =>
+    answered(() => {
+      const text = find(offer).instructions(JSON.parse(params));
+      if (typeof text !== 'string') throw new Error('`instructions` returned no text');
+      return text;
+    }),
 
   draftSchema: (offer, params) =>
-    answered(() => JSON.stringify(find(offer).draftSchema(JSON.parse(params)))),
+    answered(() => json('draftSchema', find(offer).draftSchema(JSON.parse(params)))),
 
   build: (offer, params, draft, handle) =>
     answered(() =>
       lending(handle, (document) =>
-        JSON.stringify(find(offer).build(JSON.parse(params), JSON.parse(draft), document)),
+        json('build', find(offer).build(JSON.parse(params), JSON.parse(draft), document)),
       ),
     ),
 

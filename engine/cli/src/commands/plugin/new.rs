@@ -34,12 +34,6 @@ pub(super) fn new(arguments: &NewPlugin) -> Result<Status, Stop> {
             "use lower-case letters and digits, with hyphens between them, such as `my-seal`",
         ));
     }
-    let draws = arguments.kind == PluginKind::VisualElement;
-    if arguments.language == PluginLanguage::Javascript && !draws {
-        let message = "plugins in JavaScript can draw, and nothing else yet";
-        return Err(Stop::new(Status::BadInput, CANNOT_START, message)
-            .hint("write it in Rust or Python; docs/plugins/javascript.md says why"));
-    }
     let folder = arguments.out.clone().unwrap_or_else(|| name.into());
     check_free(&folder)?;
     let failed = |error: &(dyn std::error::Error + 'static)| {
