@@ -228,6 +228,7 @@ pub async fn export(documents: u64, words: u32, exporters: &[StageKind], folder:
             jobs: 2,
             extensions: Arc::new(NoExtensions),
             secrets: docgenie_runtime::secret::Secrets::default(),
+            residents: docgenie_runtime::resident::Residents::default(),
             private_addresses: false,
         },
         plan,

@@ -13,5 +13,6 @@ pub mod job;
 pub mod progress;
 pub mod queue;
 pub mod registry;
+pub mod resident;
 pub mod secret;
 pub mod stage;

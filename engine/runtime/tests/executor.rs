@@ -507,6 +507,7 @@ fn order(
             jobs,
             extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
             secrets: docgenie_runtime::secret::Secrets::default(),
+            residents: docgenie_runtime::resident::Residents::default(),
             private_addresses: false,
         },
         plan,

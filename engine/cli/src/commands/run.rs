@@ -111,6 +111,7 @@ pub(super) fn order_of(
         jobs: std::thread::available_parallelism().map_or(2, NonZero::get),
         extensions: app::plugins(home),
         secrets: docgenie_runtime::secret::Secrets::default(),
+        residents: docgenie_runtime::resident::Residents::default(),
         private_addresses: false,
     };
     Ok(RunOrder {

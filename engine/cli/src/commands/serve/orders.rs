@@ -3,7 +3,6 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    sync::Arc,
 };
 
 use docgenie_api::{Description, Pipelines, Refusal, Summary, Vault};
@@ -15,6 +14,7 @@ use docgenie_runtime::{
     job::{RunRecord, RunSpec},
     queue::Orders,
     registry::Registry,
+    resident::Residents,
     secret::{Secret, Secrets},
 };
 use serde_json::{Map, Value, json};
@@ -39,6 +39,7 @@ pub(super) struct Engine {
     jobs: Option<usize>,
     private_addresses: bool,
     vault: Vault,
+    residents: Residents,
 }
 
 impl Engine {
@@ -49,7 +50,13 @@ impl Engine {
             jobs: settings.jobs,
             private_addresses: settings.allow_private_addresses,
             vault,
+            residents: Residents::kept(),
         }
+    }
+
+    /// Ends what was kept for runs to come.
+    pub(super) async fn close(&self) {
+        self.residents.close().await;
     }
 
     fn loaded(&self, name: &str) -> Result<Loaded, Stop> {
@@ -91,6 +98,7 @@ impl Engine {
         let mut order = run::order_of(&loaded, plan, &self.home, spec.seed, &spec.inputs)?;
         order.spec = spec.clone();
         order.env.jobs = self.jobs.unwrap_or(order.env.jobs);
+        order.env.residents = self.residents.clone();
         order.env.private_addresses = self.private_addresses;
         Ok(order)
     }
@@ -241,9 +249,4 @@ fn faults(found: &[Diagnostic]) -> Vec<Problem> {
             problem
         })
         .collect()
-}
-
-impl Engine {
-    /// Ends what was kept for runs to come.
-    pub(super) async fn close(self: &Arc<Self>) {}
 }
