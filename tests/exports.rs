@@ -17,7 +17,7 @@ use docgenie_document::{
 use docgenie_pipeline::{Plan, PlannedStage, Scope, SlotUse};
 use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
-    executor::{Executor, RunOrder},
+    executor::{Executor, Halt, RunOrder},
     extension::NoExtensions,
     job::{RunSpec, RunState, memory::MemoryJobs},
     progress::Silent,
@@ -219,6 +219,7 @@ pub async fn export(documents: u64, words: u32, exporters: &[StageKind], folder:
             inputs: Vec::new(),
             out: Some(folder.join("dataset")),
             zip: None,
+            origin: None,
         },
         env: StageEnv {
             home: folder.join("home"),
@@ -227,12 +228,14 @@ pub async fn export(documents: u64, words: u32, exporters: &[StageKind], folder:
             jobs: 2,
             extensions: Arc::new(NoExtensions),
             secrets: docgenie_runtime::secret::Secrets::default(),
+            residents: docgenie_runtime::resident::Residents::default(),
             private_addresses: false,
         },
         plan,
         fresh: false,
         limit: None,
         scratch: true,
+        run: None,
     };
     let executor = Executor {
         registry: exporters.iter().cloned().chain([alike]).collect(),
@@ -240,7 +243,12 @@ pub async fn export(documents: u64, words: u32, exporters: &[StageKind], folder:
         jobs: Arc::new(MemoryJobs::new()),
         engine: "0".to_owned(),
     };
-    let run = executor.run(order, Arc::new(Silent), Default::default(), |_| ());
+    let run = executor.run(
+        order,
+        Arc::new(Silent),
+        Halt::with(Default::default()),
+        |_| (),
+    );
     let outcome = Box::pin(run).await.unwrap();
     let whole = (RunState::Completed, documents, None);
     assert_eq!((outcome.state, outcome.succeeded, outcome.problem), whole);

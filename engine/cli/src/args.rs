@@ -1,6 +1,6 @@
 //! What was typed.
 
-use std::{ffi::OsString, path::PathBuf};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use clap_complete::Shell;
@@ -84,6 +84,14 @@ pub(crate) enum Command {
     /// Look at runs and steer them.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Serve pipelines over HTTP, and speak the protocol of the DocGenie service.
+    ///
+    /// Settings come from docgenie.toml (here, or in the home), then from the environment, then from
+    /// these options.
+    Serve(ServeArguments),
+    /// Make, list and revoke API keys of the service.
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// Look at the artifact cache and tidy it.
     #[command(subcommand)]
     Cache(CacheCommand),
@@ -324,6 +332,89 @@ pub(crate) enum RunsCommand {
         /// The run, such as run-17.
         run: String,
     },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// The file with the settings (default: docgenie.toml here, else the one in the home).
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Where to listen (default: 127.0.0.1:8000).
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// Let everybody in who can reach the address, without API keys.
+    #[arg(long)]
+    pub(crate) no_auth: bool,
+
+    /// Runs under way at once (default: 2).
+    #[arg(long, value_name = "N")]
+    pub(crate) runs: Option<usize>,
+
+    /// Documents of a run that are worked on at once (default: the number of cores).
+    #[arg(long, value_name = "N")]
+    pub(crate) jobs: Option<usize>,
+
+    /// Also fetch from private networks what requests name.
+    #[arg(long)]
+    pub(crate) allow_private_addresses: bool,
+
+    /// The address that clients reach the service by, for links.
+    #[arg(long, value_name = "URL", value_hint = ValueHint::Url)]
+    pub(crate) public_url: Option<String>,
+
+    /// Log as JSON, an object a line.
+    #[arg(long, value_enum)]
+    pub(crate) log: Option<LogFormat>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Make a key. It is printed once and kept nowhere.
+    Create {
+        /// What it is for.
+        name: String,
+        /// What it opens: read one's own runs, run more, or everything.
+        #[arg(long, value_enum, default_value_t = KeyScope::Run)]
+        scope: KeyScope,
+        /// Requests a minute.
+        #[arg(long, default_value_t = 600, value_name = "N")]
+        requests_per_minute: u32,
+        /// Runs a day (default: no limit).
+        #[arg(long, value_name = "N")]
+        runs_per_day: Option<u32>,
+    },
+    /// List the keys, without what is secret in them.
+    List {
+        /// How to print them.
+        #[arg(long, value_enum, default_value_t = Format::Human)]
+        format: Format,
+    },
+    /// Revoke a key for good; a running service refuses it within seconds.
+    Revoke {
+        /// Its id, as `keys list` shows it.
+        id: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum KeyScope {
+    /// Look at one's own runs and fetch their results.
+    Read,
+    /// Start, steer and remove one's own runs.
+    Run,
+    /// Everything.
+    Admin,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,11 +4,13 @@ mod cache;
 mod check;
 mod doctor;
 mod explain;
+mod keys;
 mod new;
 mod plugin;
 mod preview;
 mod run;
 mod runs;
+mod serve;
 mod test;
 
 use clap::CommandFactory;
@@ -37,6 +39,8 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Status, Stop> {
         Command::Schema => check::schema(),
         Command::Plugin(command) => plugin::plugin(command, &home()?),
         Command::Runs(command) => runs::runs(command, &home()?),
+        Command::Serve(arguments) => serve::serve(&arguments, &home()?),
+        Command::Keys(command) => keys::keys(&command, &home()?),
         Command::Cache(command) => cache::cache(&command, &home()?),
         Command::Explain { code } => explain::explain(code.as_deref()),
         Command::Doctor => doctor::doctor(&home()?),

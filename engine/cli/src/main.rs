@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::Arguments;
+use crate::args::{Arguments, Command, LogFormat};
 
 /// Without it the C library gives each thread memory of its own and keeps what pages have filled: at
 /// 1,000 documents the engine then holds twice as much, and no document is made sooner.
@@ -29,14 +29,19 @@ fn main() -> ExitCode {
         ));
     }
     let arguments = Arguments::parse();
-    log(arguments.verbose);
+    log(&arguments);
     match commands::dispatch(arguments) {
         Ok(status) => status.into(),
         Err(stop) => stop.report().into(),
     }
 }
 
-fn log(verbose: u8) {
+fn log(arguments: &Arguments) {
+    let verbose = arguments.verbose;
+    let serves = match &arguments.command {
+        Command::Serve(serve) => Some(serve.log.unwrap_or(LogFormat::Text)),
+        _ => None,
+    };
     let level = match verbose {
         0 => "warn",
         1 => "docgenie=info,warn",
@@ -45,11 +50,14 @@ fn log(verbose: u8) {
     // chromiumoxide logs every protocol message it does not know; none of them matters here.
     let default = format!("{level},chromiumoxide=error");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    tracing_subscriber::fmt()
+    let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(report::coloured())
-        .with_target(verbose > 1)
-        .without_time()
-        .init();
+        .with_target(verbose > 1);
+    match serves {
+        Some(LogFormat::Json) => subscriber.json().init(),
+        Some(LogFormat::Text) => subscriber.init(),
+        None => subscriber.without_time().init(),
+    }
 }

@@ -4,17 +4,18 @@ use std::{
     collections::BTreeMap,
     io,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
 };
 
 use docgenie_document::Code;
 use docgenie_runtime::{
     artifact::ArtifactError,
-    executor::{Executor, RunError, RunOrder, RunOutcome},
+    executor::{Executor, Halt, RunError, RunOrder, RunOutcome},
     job::{
         DocumentRecord, ILLEGAL_MOVE, JobStore, RunId, RunRecord, StoreError, memory::MemoryJobs,
     },
     progress::{Observer, Silent},
+    queue::Queue,
     stage::{Reach, StageFailure},
 };
 use docgenie_store::{
@@ -104,6 +105,8 @@ pub(crate) struct Runner {
     runtime: Runtime,
     executor: Executor,
     under_way: Arc<Mutex<BTreeMap<RunId, CancellationToken>>>,
+    /// Where there is one, it has all that is under way.
+    queue: Arc<OnceLock<Queue>>,
     end: CancellationToken,
 }
 
@@ -114,10 +117,15 @@ impl Runner {
         let jobs: Arc<dyn JobStore> = Arc::new(owned(home)?);
         let artifacts = artifacts(home)?;
         let under_way: Arc<Mutex<BTreeMap<RunId, CancellationToken>>> = Arc::default();
+        let queue: Arc<OnceLock<Queue>> = Arc::default();
         let control = {
             let _inside = runtime.enter();
-            let under_way = under_way.clone();
+            let (under_way, queue) = (under_way.clone(), queue.clone());
             let cancel = move |run: RunId| {
+                if let Some(queue) = queue.get().cloned() {
+                    tokio::spawn(async move { queue.cancel(run).await });
+                    return true;
+                }
                 let under_way = under_way.lock().unwrap_or_else(PoisonError::into_inner);
                 under_way.get(&run).map(CancellationToken::cancel).is_some()
             };
@@ -143,6 +151,7 @@ impl Runner {
             runtime,
             executor,
             under_way,
+            queue,
             end: signals.end().clone(),
         })
     }
@@ -154,6 +163,15 @@ impl Runner {
         observer: Arc<dyn Observer>,
     ) -> Result<RunOutcome, Stop> {
         self.run_by(&self.executor, order, observer)
+    }
+
+    /// Serves a queue over this home until `work` is done.
+    pub(crate) fn serve<W: Future<Output = Result<(), Stop>>>(
+        &self,
+        work: impl FnOnce(Executor, Steered) -> W,
+    ) -> Result<(), Stop> {
+        let steered = Steered(self.queue.clone());
+        self.runtime.block_on(work(self.executor.clone(), steered))
     }
 
     /// Runs an order to its end and leaves no trace of it in the home but artifacts.
@@ -179,7 +197,7 @@ impl Runner {
             let mut under_way = under_way.unwrap_or_else(PoisonError::into_inner);
             under_way.insert(run, token);
         };
-        let run = executor.run(order, observer, cancel, began);
+        let run = executor.run(order, observer, Halt::with(cancel), began);
         self.runtime.block_on(run).map_err(of_run)
     }
 
@@ -187,6 +205,16 @@ impl Runner {
         self.runtime
             .block_on(self.executor.jobs.run(run))
             .map_err(|error| of_store(&error))
+    }
+}
+
+/// The place for a queue, so that other processes can steer what is in it.
+pub(crate) struct Steered(Arc<OnceLock<Queue>>);
+
+impl Steered {
+    pub(crate) fn steer(&self, queue: Queue) {
+        // There is one queue in a process.
+        self.0.set(queue).ok();
     }
 }
 
@@ -245,7 +273,7 @@ fn artifacts(home: &Path) -> Result<FolderArtifacts, Stop> {
     FolderArtifacts::open(&home.join("artifacts")).map_err(|error| of_artifacts(&error))
 }
 
-fn of_store(error: &StoreError) -> Stop {
+pub(crate) fn of_store(error: &StoreError) -> Stop {
     let status = match error {
         StoreError::NoSuchRun(_) | StoreError::NotStarted | StoreError::Illegal(_) => {
             Status::BadInput

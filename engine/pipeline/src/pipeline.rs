@@ -93,6 +93,18 @@ impl Pipeline {
         &self.name
     }
 
+    /// What it is for.
+    #[must_use]
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// The text that it was read from.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.text()
+    }
+
     /// A fault at a place of the file, found by who knows more than the file says.
     #[must_use]
     pub fn fault(&self, code: Code, span: Span, message: impl Into<String>) -> Diagnostic {

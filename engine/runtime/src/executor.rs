@@ -8,6 +8,7 @@
 mod built_plan;
 mod dataset;
 mod document_runner;
+mod halt;
 
 use std::{
     collections::BTreeMap,
@@ -38,6 +39,8 @@ use crate::{
     stage::{DeadLetter, StageEnv, StageFailure},
 };
 
+pub use self::halt::{Halt, HaltAs};
+
 /// The run ended because a person asked for it.
 pub const CANCELLED: Code = Code::new("DG0105");
 /// Every document failed, so there is no dataset.
@@ -63,6 +66,8 @@ pub struct RunOrder {
     pub limit: Option<u64>,
     /// Nobody comes back to the target: it is not recorded what was put there.
     pub scratch: bool,
+    /// The queued run whose turn this is; absent for one that is created here.
+    pub run: Option<RunId>,
 }
 
 /// How a run ended.
@@ -70,7 +75,7 @@ pub struct RunOrder {
 pub struct RunOutcome {
     /// Its name.
     pub run: RunId,
-    /// `Completed`, `Failed` or `Cancelled`.
+    /// `Completed`, `Failed` or `Cancelled`; `Paused` or `Queued` where it was halted to go on.
     pub state: RunState,
     /// Documents asked for.
     pub documents: u64,
@@ -126,8 +131,7 @@ pub struct Executor {
 
 impl Executor {
     /// Runs a plan to its end. `began` is called with the run's name as soon as it has one.
-    /// Cancelling the token ends it within the time of the calls under way; nothing half done
-    /// becomes visible.
+    /// A halt ends it within the time of the calls under way; nothing half done becomes visible.
     ///
     /// # Errors
     /// When the run cannot begin or its progress cannot be recorded any more.
@@ -135,18 +139,12 @@ impl Executor {
         &self,
         order: RunOrder,
         observer: Arc<dyn Observer>,
-        cancel: CancellationToken,
+        halt: Halt,
         began: impl FnOnce(RunId) + Send,
     ) -> Result<RunOutcome, RunError> {
         let (plan, stages) = BuiltPlan::build(self, &order)?;
         let dataset = Dataset::open(&order, &plan, stages).map_err(RunError::Target)?;
-        let started = JobEvent::Started {
-            spec: Box::new(order.spec.clone()),
-            documents: plan.documents,
-            stages: plan.stage_ids(),
-            at: clock::now_ms(),
-        };
-        let run = self.jobs.create(started).await.map_err(RunError::Store)?;
+        let run = self.begin(&order, &plan).await.map_err(RunError::Store)?;
         began(run);
         observer.progress(&Progress::Started {
             run,
@@ -159,12 +157,34 @@ impl Executor {
             order: &order,
             plan: plan.clone(),
             observer,
-            cancel,
+            cancel: halt.token().clone(),
+            halt,
             run,
         };
         let outcome = active.execute(dataset).await;
         plan.close().await;
         outcome
+    }
+
+    /// Records that the run begins: a queued one whose turn has come, or a new one.
+    async fn begin(&self, order: &RunOrder, plan: &BuiltPlan) -> Result<RunId, StoreError> {
+        let (documents, stages, at) = (plan.documents, plan.stage_ids(), clock::now_ms());
+        if let Some(run) = order.run {
+            let begun = JobEvent::Begun {
+                documents,
+                stages,
+                at,
+            };
+            self.jobs.append(run, vec![begun]).await?;
+            return Ok(run);
+        }
+        let started = JobEvent::Started {
+            spec: Box::new(order.spec.clone()),
+            documents,
+            stages,
+            at,
+        };
+        self.jobs.create(started).await
     }
 }
 
@@ -175,48 +195,49 @@ struct ActiveRun<'a> {
     plan: Arc<BuiltPlan>,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
+    halt: Halt,
     run: RunId,
 }
 
 impl ActiveRun<'_> {
     async fn execute(&self, dataset: Dataset) -> Result<RunOutcome, RunError> {
         let mut recorder = RunRecorder::new(self);
-        let ended = if !self.order.fresh && self.is_up_to_date(&dataset).await {
-            self.report_recalled(&dataset, &mut recorder).await?
+        let standing = dataset.standing().filter(|_| !self.order.fresh);
+        let (start, targets) = (dataset.key(), dataset.targets());
+        let ended = if self.is_up_to_date(standing, start).await {
+            self.report_recalled(targets, &mut recorder).await?
         } else {
             self.produce(dataset, &mut recorder).await?
         };
         recorder.commit().await?;
-        let state = match ended {
-            Ok(()) => RunState::Completed,
-            Err(problem) => {
-                let state = if problem.code == CANCELLED.as_str() {
-                    RunState::Cancelled
-                } else {
-                    RunState::Failed
-                };
-                recorder.outcome.problem = Some(problem);
-                state
-            }
+        let (state, problem) = match ended {
+            Ok(()) => (RunState::Completed, recorder.outcome.problem.take()),
+            Err(problem) if problem.code == CANCELLED.as_str() => self.halt.outcome(problem),
+            Err(problem) => (RunState::Failed, Some(problem)),
         };
-        recorder.outcome.state = state;
-        recorder.waiting.push(JobEvent::Ended {
-            state,
-            problem: recorder.outcome.problem.clone(),
-            at: clock::now_ms(),
+        let at = clock::now_ms();
+        recorder.waiting.push(match state {
+            RunState::Paused => JobEvent::Paused { at },
+            RunState::Queued => JobEvent::Requeued { at },
+            state => JobEvent::Ended {
+                state,
+                problem: problem.clone(),
+                at,
+            },
         });
+        (recorder.outcome.state, recorder.outcome.problem) = (state, problem);
         recorder.commit().await?;
         Ok(recorder.outcome)
     }
 
-    /// Whether the dataset of exactly these documents already stands at its target. Only recalls: it
-    /// stops at the first document that would need work.
-    async fn is_up_to_date(&self, dataset: &Dataset) -> bool {
-        let Some(standing) = dataset.standing() else {
+    /// Whether the dataset of exactly these documents already stands at its target, where the one with
+    /// the key `standing` is. Only recalls: it stops at the first document that would need work.
+    async fn is_up_to_date(&self, standing: Option<Digest>, start: Digest) -> bool {
+        let Some(standing) = standing else {
             return false;
         };
         let runner = self.runner();
-        let mut key = dataset.key();
+        let mut key = start;
         for index in 0..self.plan.documents {
             match runner.recall(DocumentId::from_index(index)).await {
                 Some(outcome) if !self.cancel.is_cancelled() => key = extended(key, &outcome),
@@ -229,7 +250,7 @@ impl ActiveRun<'_> {
     /// Reports the documents of a dataset that is up to date. The inner error ends the run.
     async fn report_recalled(
         &self,
-        dataset: &Dataset,
+        targets: Vec<PathBuf>,
         recorder: &mut RunRecorder<'_>,
     ) -> Result<Result<(), Problem>, RunError> {
         let runner = self.runner();
@@ -247,7 +268,7 @@ impl ActiveRun<'_> {
             recorder.record(outcome).await?;
         }
         recorder.outcome.up_to_date = true;
-        recorder.outcome.published = dataset.targets();
+        recorder.outcome.published = targets;
         Ok(Ok(()))
     }
 

@@ -14,7 +14,7 @@ use std::{
 
 use docgenie_document::Code;
 
-pub use archive::{ARCHIVE_FOLDER, check_zip_target, write_zip, zip_of};
+pub use archive::{ARCHIVE_FOLDER, check_zip_target, write_zip, zip_folder, zip_of};
 pub use manifest::DatasetManifest;
 pub use publish::{
     FOREIGN_TARGET, MOUNT_POINT, NESTED_TARGETS, PublishError, UNWRITABLE_TARGET, check_apart,

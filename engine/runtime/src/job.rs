@@ -5,6 +5,7 @@
 
 pub mod conformance;
 pub mod memory;
+pub mod watched;
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
@@ -60,29 +61,67 @@ pub struct RunSpec {
     pub out: Option<PathBuf>,
     /// Where the ZIP goes, absolute.
     pub zip: Option<PathBuf>,
+    /// Who asked for it; absent for a run of the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Who asked a service for a run, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The name they know it by.
+    pub request: String,
+    /// Whose key they came with: nobody else sees the run.
+    pub owner: String,
+    /// The user on whose behalf they say that they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The face of the service that was asked.
+    pub face: String,
+    /// What was asked, without its secrets.
+    pub body: Value,
+    /// What makes a second request the same as this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idempotency: Option<Idempotency>,
+    /// The secrets that came with it, sealed with a key that is kept elsewhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<String>,
+}
+
+/// The key that a client gave a request, so that it can be sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The client's key.
+    pub key: String,
+    /// Digest of what was asked with it.
+    pub body: Digest,
 }
 
 /// Where a run stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunState {
+    /// Waits for its turn.
+    Queued,
     /// Documents are being worked on.
     Running,
+    /// Stopped by a person, to go on from there.
+    Paused,
     /// All done; some documents may be dead letters.
     Completed,
     /// Ended by a failure that no document could have survived.
     Failed,
     /// Ended by a person.
     Cancelled,
-    /// Its process died. Running it again resumes it.
+    /// Its process died. Running or queueing it again resumes it.
     Interrupted,
 }
 
 impl RunState {
-    /// Whether nothing more happens in it.
+    /// Whether nothing more happens in it, unless it is queued again.
     #[must_use]
     pub const fn terminal(self) -> bool {
-        !matches!(self, Self::Running)
+        !matches!(self, Self::Queued | Self::Running | Self::Paused)
     }
 }
 
@@ -90,7 +129,33 @@ impl RunState {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 pub enum JobEvent {
-    /// It began.
+    /// It was accepted and waits for its turn.
+    Queued {
+        /// What it runs.
+        spec: Box<RunSpec>,
+        /// When, in milliseconds since 1970.
+        at: u64,
+    },
+    /// Its turn has come. What an earlier turn has done is counted anew.
+    Begun {
+        /// How many documents were asked for.
+        documents: u64,
+        /// Ids of its document stages, in order.
+        stages: Vec<String>,
+        /// When, in milliseconds since 1970.
+        at: u64,
+    },
+    /// It stopped, to go on another time.
+    Paused {
+        /// When, in milliseconds since 1970.
+        at: u64,
+    },
+    /// It waits for another turn.
+    Requeued {
+        /// When, in milliseconds since 1970.
+        at: u64,
+    },
+    /// It was created and began at once.
     Started {
         /// What it runs.
         spec: Box<RunSpec>,
@@ -196,55 +261,98 @@ pub struct RunRecord {
     pub stages: Vec<(String, StageProgress)>,
     /// Why it failed.
     pub problem: Option<Problem>,
-    /// When it began, in milliseconds since 1970.
+    /// How many events this is the sum of.
+    pub events: u64,
+    /// When it was created, in milliseconds since 1970.
+    #[serde(default)]
+    pub created_at: u64,
+    /// When its state last changed.
+    #[serde(default)]
+    pub updated_at: u64,
+    /// When it last began, in milliseconds since 1970.
     pub started_at: u64,
     /// When it ended.
     pub ended_at: Option<u64>,
 }
 
 impl RunRecord {
-    /// The record that a run's first event makes; `None` if it is not [`JobEvent::Started`].
+    /// The record that a run's first event makes; `None` if it is another event than
+    /// [`JobEvent::Queued`] and [`JobEvent::Started`].
     #[must_use]
     pub fn begin(id: RunId, event: &JobEvent) -> Option<Self> {
-        let JobEvent::Started {
-            spec,
-            documents,
-            stages,
-            at,
-        } = event
-        else {
+        let (JobEvent::Queued { spec, at } | JobEvent::Started { spec, at, .. }) = event else {
             return None;
         };
-        let fresh = |stage: &String| (stage.clone(), StageProgress::default());
-        Some(Self {
+        let mut record = Self {
             id,
             spec: (**spec).clone(),
-            state: RunState::Running,
-            documents: *documents,
+            state: RunState::Queued,
+            documents: 0,
             succeeded: 0,
             failed: 0,
-            stages: stages.iter().map(fresh).collect(),
+            stages: Vec::new(),
             problem: None,
+            events: 1,
+            created_at: *at,
+            updated_at: *at,
             started_at: *at,
             ended_at: None,
-        })
+        };
+        if let JobEvent::Started {
+            documents, stages, ..
+        } = event
+        {
+            record.set_off(*documents, stages, *at);
+        }
+        Some(record)
+    }
+
+    fn set_off(&mut self, documents: u64, stages: &[String], at: u64) {
+        let fresh = |stage: &String| (stage.clone(), StageProgress::default());
+        self.state = RunState::Running;
+        self.documents = documents;
+        (self.succeeded, self.failed) = (0, 0);
+        self.stages = stages.iter().map(fresh).collect();
+        (self.started_at, self.updated_at) = (at, at);
     }
 
     /// The record after one more event.
     ///
     /// # Errors
-    /// When the run has ended already, or the event begins it a second time.
+    /// When the event cannot happen to a run in this state.
     pub fn apply(&mut self, event: &JobEvent) -> Result<(), IllegalMove> {
-        let illegal = |event| IllegalMove {
-            run: self.id,
-            state: self.state,
-            event: Cow::Borrowed(event),
+        use RunState::{Paused, Queued, Running};
+        let state = self.state;
+        let legal = match event {
+            JobEvent::Queued { .. } | JobEvent::Started { .. } => false,
+            JobEvent::Begun { .. } => state == Queued,
+            JobEvent::DocumentSucceeded { .. } | JobEvent::DocumentFailed { .. } => {
+                state == Running
+            }
+            JobEvent::Paused { .. } => matches!(state, Queued | Running),
+            JobEvent::Requeued { .. } => state != Queued,
+            JobEvent::Ended { state: end, .. } => !state.terminal() && end.terminal(),
         };
-        if self.state.terminal() {
-            return Err(illegal("anything"));
+        if !legal {
+            return Err(IllegalMove {
+                run: self.id,
+                state,
+                event: Cow::Borrowed(event.name()),
+            });
         }
+        self.events += 1;
         match event {
-            JobEvent::Started { .. } => return Err(illegal("started")),
+            JobEvent::Queued { .. } | JobEvent::Started { .. } => {}
+            JobEvent::Begun {
+                documents,
+                stages,
+                at,
+            } => self.set_off(*documents, stages, *at),
+            JobEvent::Paused { at } => (self.state, self.updated_at) = (Paused, *at),
+            JobEvent::Requeued { at } => {
+                (self.state, self.updated_at) = (Queued, *at);
+                (self.problem, self.ended_at) = (None, None);
+            }
             JobEvent::DocumentSucceeded { spent, .. } => {
                 self.succeeded += 1;
                 for (stage, progress) in &mut self.stages {
@@ -262,15 +370,27 @@ impl RunRecord {
                 }
             }
             JobEvent::Ended { state, problem, at } => {
-                if !state.terminal() {
-                    return Err(illegal("ended as running"));
-                }
-                self.state = *state;
+                (self.state, self.updated_at) = (*state, *at);
                 self.problem.clone_from(problem);
                 self.ended_at = Some(*at);
             }
         }
         Ok(())
+    }
+}
+
+impl JobEvent {
+    /// What it is called in a refusal.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Queued { .. } => "queued",
+            Self::Begun { .. } => "begun",
+            Self::Paused { .. } => "paused",
+            Self::Requeued { .. } => "requeued",
+            Self::Started { .. } => "started",
+            Self::DocumentSucceeded { .. } | Self::DocumentFailed { .. } => "an outcome",
+            Self::Ended { .. } => "ended",
+        }
     }
 }
 
@@ -312,7 +432,7 @@ impl DocumentRecord {
                 spent: BTreeMap::new(),
                 remarks: Vec::new(),
             }),
-            JobEvent::Started { .. } | JobEvent::Ended { .. } => None,
+            _ => None,
         }
     }
 }
@@ -324,7 +444,7 @@ pub enum StoreError {
     #[error("there is no {0}")]
     NoSuchRun(RunId),
     /// A run is created by something else than its first event.
-    #[error("a run begins with the event that it started")]
+    #[error("a run begins with the event that it was queued or started")]
     NotStarted,
     /// The event does not fit the run's state.
     #[error(transparent)]
@@ -374,11 +494,12 @@ impl StoreError {
 /// Keeps runs. What a call has returned `Ok` for survives a `kill -9` and a power cut.
 #[async_trait]
 pub trait JobStore: Send + Sync {
-    /// Records a new run by its [`JobEvent::Started`] and gives it the next name.
-    async fn create(&self, started: JobEvent) -> Result<RunId, StoreError>;
+    /// Records a new run by its [`JobEvent::Queued`] or [`JobEvent::Started`] and gives it the next
+    /// name.
+    async fn create(&self, first: JobEvent) -> Result<RunId, StoreError>;
 
     /// Records what happened to a run, in order. Either all of it is durable or the call fails. The
-    /// outcome of a document is recorded once.
+    /// outcome of a document is recorded once; [`JobEvent::Begun`] forgets the outcomes before it.
     async fn append(&self, run: RunId, events: Vec<JobEvent>) -> Result<(), StoreError>;
 
     /// One run.
@@ -397,6 +518,14 @@ pub trait JobStore: Send + Sync {
 
     /// Documents of a run that failed, in index order.
     async fn dead_letters(&self, run: RunId) -> Result<Vec<DocumentRecord>, StoreError>;
+
+    /// What happened to a run behind its first `after` events, oldest first, each with its number.
+    async fn events(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JobEvent)>, StoreError>;
 
     /// Forgets a run that has ended.
     async fn remove(&self, run: RunId) -> Result<(), StoreError>;

@@ -11,6 +11,8 @@ pub mod extension;
 pub mod files;
 pub mod job;
 pub mod progress;
+pub mod queue;
 pub mod registry;
+pub mod resident;
 pub mod secret;
 pub mod stage;

@@ -22,6 +22,7 @@ use crate::{
     artifact::{ArtifactError, DocumentSlots},
     extension::Extensions,
     files::DatasetFolder,
+    resident::Residents,
     secret::Secrets,
 };
 
@@ -40,6 +41,8 @@ pub struct StageEnv {
     pub extensions: Arc<dyn Extensions>,
     /// Keys for what stages talk to.
     pub secrets: Secrets,
+    /// What is kept from run to run.
+    pub residents: Residents,
     /// Whether addresses that a pipeline or a request names may lie in private networks.
     pub private_addresses: bool,
 }

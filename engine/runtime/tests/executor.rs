@@ -20,7 +20,7 @@ use docgenie_document::{
 use docgenie_pipeline::{Plan, PlannedStage, Scope, SlotUse};
 use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
-    executor::{CANCELLED, Executor, NOTHING_SUCCEEDED, RunError, RunOrder, RunOutcome},
+    executor::{CANCELLED, Executor, Halt, NOTHING_SUCCEEDED, RunError, RunOrder, RunOutcome},
     files::{DatasetFolder, PublishError},
     job::{JobStore, RunSpec, RunState, memory::MemoryJobs},
     progress::{Observer, Progress},
@@ -418,7 +418,9 @@ impl Bench {
             jobs: self.jobs.clone(),
             engine: "0".to_owned(),
         };
-        executor.run(order, self.ear.clone(), cancel, |_| ()).await
+        executor
+            .run(order, self.ear.clone(), Halt::with(cancel), |_| ())
+            .await
     }
 
     fn heard_hits(&self) -> (usize, usize) {
@@ -496,6 +498,7 @@ fn order(
             inputs: vec![],
             out: Some(folder.join("out")),
             zip: None,
+            origin: None,
         },
         env: StageEnv {
             home: folder.join("home"),
@@ -504,12 +507,14 @@ fn order(
             jobs,
             extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
             secrets: docgenie_runtime::secret::Secrets::default(),
+            residents: docgenie_runtime::resident::Residents::default(),
             private_addresses: false,
         },
         plan,
         fresh: false,
         limit: None,
         scratch: false,
+        run: None,
     }
 }
 

@@ -150,6 +150,7 @@ mod tests {
             jobs: 1,
             extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
             secrets: docgenie_runtime::secret::Secrets::default(),
+            residents: docgenie_runtime::resident::Residents::default(),
             private_addresses: false,
         };
         match (InputConfig { max_megabytes: 1 }).build(&env)? {

@@ -6,6 +6,7 @@ mod boxes;
 mod card;
 mod contact_sheet;
 mod datadings;
+mod flat;
 mod fonts;
 mod metadata;
 mod parts;
@@ -26,6 +27,7 @@ use docgenie_runtime::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use card::{Contents, card};
 use contact_sheet::ContactSheet;
@@ -35,6 +37,7 @@ use parts::Parts;
 use sample::samples;
 use tree::Files;
 
+pub use flat::PathLayout;
 pub use split::Split;
 
 /// A page with text has no image, or an image no page.
@@ -56,6 +59,14 @@ pub struct PackageConfig {
     /// Shares of a train/validation/test split. Which part a document falls into depends on the
     /// run's seed and its number only, so that a longer run keeps the parts of a shorter one.
     pub split: Option<Split>,
+    /// How files are named: by kind (`2.0`) or by document (`flat`).
+    pub layout: PathLayout,
+    /// Whether `dataset.msgpack` is written.
+    pub msgpack: bool,
+    /// Whether boxes are also written as fractions of their page.
+    pub fractions: bool,
+    /// Further entries of `generation_metadata` in `metadata.json`.
+    pub generation_metadata: Map<String, Value>,
 }
 
 impl Default for PackageConfig {
@@ -64,6 +75,10 @@ impl Default for PackageConfig {
             characters: true,
             contact_sheet: true,
             split: None,
+            layout: PathLayout::Kinds,
+            msgpack: true,
+            fractions: true,
+            generation_metadata: Map::new(),
         }
     }
 }
@@ -114,7 +129,9 @@ struct PackageStage {
 /// What is kept from document to document: a few bytes of each, never its contents.
 struct Packing {
     run: RunFacts,
-    samples: DatadingsWriter,
+    samples: Option<DatadingsWriter>,
+    layout: PathLayout,
+    metadata: Map<String, Value>,
     sheet: Option<ContactSheet>,
     entries: Vec<Entry>,
     contents: Contents,
@@ -125,13 +142,20 @@ struct Packing {
 #[async_trait]
 impl DatasetStage for PackageStage {
     async fn begin(&mut self, run: &RunFacts, folder: &DatasetFolder) -> Result<(), StageFailure> {
-        let sheet = self.options.contact_sheet;
+        // It shows pictures by where they lie, which is by kind.
+        let sheet = self.options.contact_sheet && self.options.layout == PathLayout::Kinds;
         let sheet = sheet
             .then(|| ContactSheet::create(run, folder))
             .transpose()?;
         self.packing = Some(Packing {
             run: run.clone(),
-            samples: DatadingsWriter::create(folder)?,
+            samples: self
+                .options
+                .msgpack
+                .then(|| DatadingsWriter::create(folder))
+                .transpose()?,
+            layout: self.options.layout,
+            metadata: self.options.generation_metadata.clone(),
             sheet,
             entries: Vec::new(),
             contents: Contents::of_options(&self.options),
@@ -214,19 +238,26 @@ impl Packing {
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         let id = parts.id;
-        folder.write(&format!("pdf/pdf_final/{id}.pdf"), &parts.pdf.0)?;
+        let layout = self.layout;
+        let write = |path: String, bytes: &[u8]| match layout.path(&path, id) {
+            Some(path) => folder.write(&path, bytes),
+            None => Ok(()),
+        };
+        write(format!("pdf/pdf_final/{id}.pdf"), &parts.pdf.0)?;
         for image in &parts.images.0 {
-            folder.write(&parts.image_path(image.page), &image.png)?;
+            write(parts.image_path(image.page), &image.png)?;
         }
         for image in parts.overlay.iter().flat_map(|overlay| &overlay.0.0) {
             let name = id.page_name(image.page);
-            folder.write(&format!("debug/{name}_debug.png"), &image.png)?;
+            write(format!("debug/{name}_debug.png"), &image.png)?;
         }
         for (path, bytes) in packed.files.0 {
-            folder.write(&path, &bytes)?;
+            write(path, &bytes)?;
         }
         for (key, sample) in packed.samples {
-            self.samples.push(key, &sample)?;
+            if let Some(samples) = &mut self.samples {
+                samples.push(key, &sample)?;
+            }
         }
         if let (Some(sheet), Some(boxes)) = (&mut self.sheet, &packed.boxes) {
             sheet.add(&packed.entry, parts, boxes, folder)?;
@@ -245,9 +276,11 @@ impl Packing {
         analysis: Option<&Analysis>,
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
-        self.samples.finish(self.run.seed, folder)?;
+        if let Some(samples) = self.samples {
+            samples.finish(self.run.seed, folder)?;
+        }
         let mut files = Files::default();
-        let metadata = Metadata::new(&self.run, &self.entries, dead_letters);
+        let metadata = Metadata::new(&self.run, &self.entries, dead_letters, &self.metadata)?;
         files.object("metadata.json".to_owned(), &metadata)?;
         if let Some(Analysis(figures)) = analysis {
             self.contents.analysis = true;

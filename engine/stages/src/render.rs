@@ -8,9 +8,12 @@ use docgenie_document::{
     slot::{Html, Pdf},
 };
 use docgenie_render::{HtmlPage, PageSize, RenderError, RenderSettings, Renderer};
-use docgenie_runtime::stage::{
-    Built, Concurrency, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig,
-    StageEnv, StageFailure, blocking,
+use docgenie_runtime::{
+    resident::Resident,
+    stage::{
+        Built, Concurrency, DocumentContext, DocumentStage, Outputs, Scope, SlotUse, StageConfig,
+        StageEnv, StageFailure, blocking,
+    },
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -104,9 +107,18 @@ with = { page = \"content\" }   # one page as large as the content, for receipts
             PageOption::Css => PageSize::Css,
             PageOption::Content => PageSize::Content,
         };
-        let renderer = Renderer::start(settings).map_err(|error| failure(&error))?;
+        let name = format!(
+            "render {tabs} {} {}",
+            self.pages_per_browser, self.limit_s
+        );
+        let start = || Renderer::start(settings).map(KeptRenderer);
+        let (renderer, kept) = env
+            .residents
+            .get(&name, start)
+            .map_err(|error| failure(&error))?;
         Ok(Built::Document(Arc::new(Render {
             renderer,
+            kept,
             size,
             tabs,
         })))
@@ -116,8 +128,19 @@ with = { page = \"content\" }   # one page as large as the content, for receipts
 /// More tabs than this gain nothing, even where there are cores for them.
 const MOST_TABS: usize = 3;
 
+struct KeptRenderer(Renderer);
+
+#[async_trait]
+impl Resident for KeptRenderer {
+    async fn close(&self) {
+        self.0.close().await;
+    }
+}
+
 struct Render {
-    renderer: Renderer,
+    renderer: Arc<KeptRenderer>,
+    /// Whether it goes on after this run.
+    kept: bool,
     size: PageSize,
     tabs: usize,
 }
@@ -125,7 +148,7 @@ struct Render {
 #[async_trait]
 impl DocumentStage for Render {
     fn identity(&self) -> String {
-        self.renderer.identity()
+        self.renderer.0.identity()
     }
 
     fn concurrency(&self) -> Concurrency {
@@ -150,13 +173,15 @@ impl DocumentStage for Render {
                 self.size
             },
         };
-        let printed = self.renderer.print(page).await;
+        let printed = self.renderer.0.print(page).await;
         let pdf = printed.map_err(|error| failure(&error))?;
         Outputs::new().with(&Pdf(pdf))
     }
 
     async fn close(&self) {
-        self.renderer.close().await;
+        if !self.kept {
+            self.renderer.close().await;
+        }
     }
 }
 

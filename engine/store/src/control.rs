@@ -15,7 +15,7 @@ use std::{
 
 use async_trait::async_trait;
 use docgenie_runtime::job::{
-    DocumentRecord, IllegalMove, JobEvent, JobStore, RunId, RunRecord, RunState, StoreError,
+    DocumentRecord, IllegalMove, JobEvent, JobStore, RunId, RunRecord, StoreError,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
@@ -42,12 +42,32 @@ const SOCKET: &str = "control.sock";
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "kebab-case")]
 enum Question {
-    Runs { limit: usize, skip: usize },
-    Run { run: RunId },
-    Documents { run: RunId, from: u64, limit: usize },
-    DeadLetters { run: RunId },
-    Cancel { run: RunId },
-    Remove { run: RunId },
+    Runs {
+        limit: usize,
+        skip: usize,
+    },
+    Run {
+        run: RunId,
+    },
+    Documents {
+        run: RunId,
+        from: u64,
+        limit: usize,
+    },
+    DeadLetters {
+        run: RunId,
+    },
+    Events {
+        run: RunId,
+        after: u64,
+        limit: usize,
+    },
+    Cancel {
+        run: RunId,
+    },
+    Remove {
+        run: RunId,
+    },
 }
 
 /// What the owner answers.
@@ -175,10 +195,11 @@ async fn answer(
         Question::Run { run } => value(&jobs.run(run).await?),
         Question::Documents { run, from, limit } => value(&jobs.documents(run, from, limit).await?),
         Question::DeadLetters { run } => value(&jobs.dead_letters(run).await?),
+        Question::Events { run, after, limit } => value(&jobs.events(run, after, limit).await?),
         Question::Remove { run } => value(&jobs.remove(run).await?),
         Question::Cancel { run } => {
             let state = jobs.run(run).await?.state;
-            if state == RunState::Running && cancel(run) {
+            if !state.terminal() && cancel(run) {
                 return Ok(Value::Null);
             }
             Err(StoreError::Illegal(IllegalMove {
@@ -263,7 +284,7 @@ impl ControlClient {
 
 #[async_trait]
 impl JobStore for ControlClient {
-    async fn create(&self, _started: JobEvent) -> Result<RunId, StoreError> {
+    async fn create(&self, _first: JobEvent) -> Result<RunId, StoreError> {
         self.not_ours("creating a run")
     }
 
@@ -290,6 +311,15 @@ impl JobStore for ControlClient {
 
     async fn dead_letters(&self, run: RunId) -> Result<Vec<DocumentRecord>, StoreError> {
         self.ask(&Question::DeadLetters { run }).await
+    }
+
+    async fn events(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JobEvent)>, StoreError> {
+        self.ask(&Question::Events { run, after, limit }).await
     }
 
     async fn remove(&self, run: RunId) -> Result<(), StoreError> {

@@ -220,7 +220,7 @@ async fn a_journal_that_cannot_be_written_fails_its_run_only() {
 #[tokio::test]
 async fn a_journal_that_cannot_be_read_costs_its_run_only() {
     let foreign = |path: &Path| {
-        let body = "1 {\"event\":\"paused\"}";
+        let body = "1 {\"event\":\"forked\"}";
         let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
         fs::write(path, line).unwrap();
     };

@@ -10,6 +10,12 @@ static PAGES: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../docs/errors");
 /// No page explains this code.
 const NO_PAGE: Code = Code::new("DG0904");
 
+/// The page of a code.
+pub(super) fn page(code: &str) -> Option<&'static str> {
+    let name = code.trim().to_ascii_uppercase();
+    PAGES.get_file(format!("{name}.md"))?.contents_utf8()
+}
+
 pub(super) fn explain(code: Option<&str>) -> Result<Status, Stop> {
     let Some(code) = code else {
         let mut titles: Vec<&str> = PAGES
@@ -24,9 +30,7 @@ pub(super) fn explain(code: Option<&str>) -> Result<Status, Stop> {
         report::data(&titles.join("\n"));
         return Ok(Status::Done);
     };
-    let name = code.trim().to_ascii_uppercase();
-    let page = PAGES.get_file(format!("{name}.md"));
-    let text = page.and_then(|page| page.contents_utf8()).ok_or_else(|| {
+    let text = page(code).ok_or_else(|| {
         Stop::new(
             Status::BadInput,
             NO_PAGE,

@@ -102,6 +102,7 @@ pub(super) fn order_of(
         inputs: inputs.clone(),
         out: None,
         zip: None,
+        origin: None,
     };
     let env = StageEnv {
         home: home.to_owned(),
@@ -110,6 +111,7 @@ pub(super) fn order_of(
         jobs: std::thread::available_parallelism().map_or(2, NonZero::get),
         extensions: app::plugins(home),
         secrets: docgenie_runtime::secret::Secrets::default(),
+        residents: docgenie_runtime::resident::Residents::default(),
         private_addresses: false,
     };
     Ok(RunOrder {
@@ -119,6 +121,7 @@ pub(super) fn order_of(
         fresh: false,
         limit: None,
         scratch: false,
+        run: None,
     })
 }
 
@@ -272,7 +275,9 @@ fn tell_where(published: &[PathBuf]) {
 
 pub(super) fn word(state: RunState) -> &'static str {
     match state {
+        RunState::Queued => "queued",
         RunState::Running => "running",
+        RunState::Paused => "paused",
         RunState::Completed => "completed",
         RunState::Failed => "failed",
         RunState::Cancelled => "cancelled",

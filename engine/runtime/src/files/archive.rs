@@ -60,6 +60,16 @@ pub fn write_zip(dataset: &DatasetFolder, target: &Path) -> Result<(), PublishEr
     staging.flush().map_err(PublishError::io("flush", target))
 }
 
+/// Writes a dataset that was published as a folder as a ZIP, in the same form.
+///
+/// # Errors
+/// When the folder cannot be read or the ZIP not be written.
+pub fn zip_folder(root: &Path, target: &Path) -> io::Result<()> {
+    let partial = target.with_extension("partial");
+    pack(root, &partial)?;
+    fs::rename(&partial, target)
+}
+
 fn pack(root: &Path, archive: &Path) -> io::Result<()> {
     let mut zip = ZipWriter::new(BufWriter::new(create(archive)?));
     for_each_file(root, &mut |path, found| {

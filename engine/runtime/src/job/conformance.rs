@@ -9,11 +9,11 @@
 use std::collections::BTreeMap;
 
 use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
-use serde_json::Map;
+use serde_json::{Map, json};
 
 use super::{
-    DocumentRecord, JobEvent, JobStore, RunId, RunRecord, RunSpec, RunState, StageProgress,
-    StoreError,
+    DocumentRecord, Idempotency, JobEvent, JobStore, Origin, RunId, RunRecord, RunSpec, RunState,
+    StageProgress, StoreError,
 };
 use crate::stage::PANIC;
 
@@ -26,6 +26,7 @@ pub async fn suite(store: &dyn JobStore) {
     ended_runs_are_final_and_removable(store).await;
     runs_come_newest_first(store).await;
     runs_do_not_mix(store).await;
+    a_queued_run_takes_turns(store).await;
 }
 
 /// The first event of a run over stages `author` and `render`.
@@ -40,12 +41,44 @@ pub fn started(documents: u64) -> JobEvent {
         inputs: Vec::new(),
         out: Some("/out".into()),
         zip: None,
+        origin: None,
     };
     JobEvent::Started {
         spec: Box::new(spec),
         documents,
         stages: vec!["author".to_owned(), "render".to_owned()],
         at: 1_000,
+    }
+}
+
+/// The first event of a run that waits, asked for by a service.
+#[must_use]
+pub fn queued() -> JobEvent {
+    let JobEvent::Started { mut spec, at, .. } = started(3) else {
+        unreachable!("it is the event that it started");
+    };
+    spec.origin = Some(Origin {
+        request: "7/4c1f".to_owned(),
+        owner: "local".to_owned(),
+        user: Some("7".to_owned()),
+        face: "docgenie".to_owned(),
+        body: json!({ "seed_images": [] }),
+        idempotency: Some(Idempotency {
+            key: "once".to_owned(),
+            body: Digest::of(b"body"),
+        }),
+        sealed: None,
+    });
+    JobEvent::Queued { spec, at }
+}
+
+/// The turn of a queued run over stages `author` and `render`.
+#[must_use]
+pub fn begun(documents: u64) -> JobEvent {
+    JobEvent::Begun {
+        documents,
+        stages: vec!["author".to_owned(), "render".to_owned()],
+        at: 1_500,
     }
 }
 
@@ -114,6 +147,7 @@ async fn an_empty_store_has_no_runs(store: &dyn JobStore) {
     missing(store.run(nobody).await.map(drop));
     missing(store.documents(nobody, 0, 1).await.map(drop));
     missing(store.dead_letters(nobody).await.map(drop));
+    missing(store.events(nobody, 0, 1).await.map(drop));
     missing(store.append(nobody, vec![succeeded(0)]).await);
     missing(store.remove(nobody).await);
 }
@@ -128,6 +162,9 @@ async fn a_run_is_the_sum_of_its_events(store: &dyn JobStore) {
         append(store, id, vec![event]).await;
         assert_eq!(run(store, id).await, expected);
     }
+    let told = store.events(id, 1, 2).await.expect("events");
+    assert_eq!(told, [(2, succeeded(0)), (3, failed(2))]);
+    assert_eq!(store.events(id, 4, 2).await.expect("events"), []);
     let author = StageProgress {
         done: 1,
         hits: 0,
@@ -226,4 +263,44 @@ async fn runs_do_not_mix(store: &dyn JobStore) {
     store.remove(other).await.expect("removed");
     assert_eq!(indices(store, one, 0, 10).await, [0, 1]);
     assert_eq!(run(store, one).await.succeeded, 2);
+}
+
+async fn a_queued_run_takes_turns(store: &dyn JobStore) {
+    let refused = async |run, event: JobEvent| {
+        let before = store.run(run).await.expect("the run is there");
+        let result = store.append(run, vec![event]).await;
+        assert!(matches!(result, Err(StoreError::Illegal(_))), "{result:?}");
+        assert_eq!(store.run(run).await.expect("it stays"), before);
+    };
+    let (again, pause) = (
+        JobEvent::Requeued { at: 1_800 },
+        JobEvent::Paused { at: 1_700 },
+    );
+    let id = store.create(queued()).await.expect("a run is queued");
+    let mut expected = RunRecord::begin(id, &queued()).expect("a first event");
+    assert_eq!(run(store, id).await, expected);
+    assert_eq!(expected.state, RunState::Queued);
+    refused(id, succeeded(0)).await;
+    refused(id, again.clone()).await;
+    for events in [
+        vec![begun(3), succeeded(0), failed(1)],
+        vec![pause.clone()],
+        vec![again.clone()],
+        vec![begun(3), succeeded(0)],
+        vec![succeeded(1), succeeded(2), ended(RunState::Failed)],
+        vec![again.clone(), pause],
+        vec![again, begun(2), succeeded(0)],
+    ] {
+        for event in &events {
+            expected.apply(event).expect("a legal move");
+        }
+        append(store, id, events).await;
+        assert_eq!(run(store, id).await, expected);
+        let outcomes = indices(store, id, 0, 10).await.len() as u64;
+        assert_eq!(outcomes, expected.succeeded + expected.failed);
+    }
+    assert_eq!(store.dead_letters(id).await.expect("letters"), []);
+    refused(id, begun(3)).await;
+    append(store, id, vec![ended(RunState::Completed)]).await;
+    store.remove(id).await.expect("an ended run is removed");
 }

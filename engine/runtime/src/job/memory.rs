@@ -25,6 +25,7 @@ struct State {
 #[derive(Clone, Debug)]
 struct Run {
     record: RunRecord,
+    events: Vec<JobEvent>,
     documents: BTreeMap<DocumentId, DocumentRecord>,
 }
 
@@ -42,12 +43,17 @@ impl MemoryJobs {
 
 #[async_trait]
 impl JobStore for MemoryJobs {
-    async fn create(&self, started: JobEvent) -> Result<RunId, StoreError> {
+    async fn create(&self, first: JobEvent) -> Result<RunId, StoreError> {
         let mut state = self.state();
         let run = RunId(state.last + 1);
-        let record = RunRecord::begin(run, &started).ok_or(StoreError::NotStarted)?;
+        let record = RunRecord::begin(run, &first).ok_or(StoreError::NotStarted)?;
         let documents = BTreeMap::new();
-        state.runs.insert(run, Run { record, documents });
+        let kept = Run {
+            record,
+            events: vec![first],
+            documents,
+        };
+        state.runs.insert(run, kept);
         state.last = run.0;
         Ok(run)
     }
@@ -58,6 +64,9 @@ impl JobStore for MemoryJobs {
         let mut next = kept.clone();
         for event in &events {
             next.record.apply(event)?;
+            if matches!(event, JobEvent::Begun { .. }) {
+                next.documents.clear();
+            }
             if let Some(document) = DocumentRecord::of(event) {
                 let before = next.documents.insert(document.document, document);
                 if before.is_some() {
@@ -65,6 +74,7 @@ impl JobStore for MemoryJobs {
                 }
             }
         }
+        next.events.extend(events);
         *kept = next;
         Ok(())
     }
@@ -100,6 +110,20 @@ impl JobStore for MemoryJobs {
         let mut documents = self.documents(run, 0, usize::MAX).await?;
         documents.retain(|document| document.failure.is_some());
         Ok(documents)
+    }
+
+    async fn events(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JobEvent)>, StoreError> {
+        let state = self.state();
+        let kept = state.runs.get(&run).ok_or(StoreError::NoSuchRun(run))?;
+        let numbered = (1..).zip(&kept.events).skip(after as usize).take(limit);
+        Ok(numbered
+            .map(|(number, event)| (number, event.clone()))
+            .collect())
     }
 
     async fn remove(&self, run: RunId) -> Result<(), StoreError> {

@@ -241,6 +241,7 @@ fn built(languages: &[&str]) -> Result<String, String> {
         jobs: 1,
         extensions: Arc::new(docgenie_runtime::extension::NoExtensions),
         secrets: docgenie_runtime::secret::Secrets::default(),
+        residents: docgenie_runtime::resident::Residents::default(),
         private_addresses: false,
     };
     match options(languages).build(&env) {

@@ -2,17 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use docgenie_runtime::stage::{DeadLetter, RunFacts, StageFacts};
+use docgenie_runtime::stage::{DeadLetter, RunFacts, StageFacts, StageFailure};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::parts::Parts;
+use super::{
+    parts::{Parts, round},
+    tree::unencodable,
+};
+
+const MM_PER_POINT: f64 = 25.4 / 72.0;
 
 /// What is said of a document.
 #[derive(Serialize)]
 pub(super) struct Entry {
     pub(super) document_id: String,
     pub(super) pages: usize,
+    /// Millimetres across and down, a pair for each page.
+    page_sizes_mm: Vec<[f64; 2]>,
     pub(super) document_type: String,
     pub(super) language: String,
     pub(super) split: Option<&'static str>,
@@ -28,6 +35,15 @@ impl Entry {
         Self {
             document_id: parts.id.to_string(),
             pages: parts.images.0.len(),
+            page_sizes_mm: parts
+                .words
+                .pages
+                .iter()
+                .map(|page| {
+                    [page.size.width, page.size.height]
+                        .map(|points| round(points * MM_PER_POINT, 1e3))
+                })
+                .collect(),
             document_type: truth.map_or_else(String::new, |it| it.document_type.clone()),
             language: truth.map_or_else(String::new, |it| it.language.clone()),
             split,
@@ -52,7 +68,7 @@ pub(super) struct Metadata<'a> {
     missing_documents: Vec<Missing<'a>>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     splits: BTreeMap<&'static str, usize>,
-    generation_metadata: Generation<'a>,
+    generation_metadata: Map<String, Value>,
 }
 
 /// A gap in the numbers: a document that failed.
@@ -65,7 +81,6 @@ struct Missing<'a> {
 
 #[derive(Serialize)]
 struct Generation<'a> {
-    api_mode: &'static str,
     pipeline: &'a str,
     pipeline_digest: String,
     seed: u64,
@@ -76,7 +91,12 @@ struct Generation<'a> {
 }
 
 impl<'a> Metadata<'a> {
-    pub(super) fn new(run: &'a RunFacts, documents: &'a [Entry], dead: &'a [DeadLetter]) -> Self {
+    pub(super) fn new(
+        run: &'a RunFacts,
+        documents: &'a [Entry],
+        dead: &'a [DeadLetter],
+        further: &Map<String, Value>,
+    ) -> Result<Self, StageFailure> {
         let mut splits = BTreeMap::new();
         for part in documents.iter().filter_map(|entry| entry.split) {
             *splits.entry(part).or_default() += 1;
@@ -87,7 +107,7 @@ impl<'a> Metadata<'a> {
             stage: &letter.stage,
             code: &letter.problem.code,
         });
-        Self {
+        Ok(Self {
             generator: "docgenie-engine",
             structure_version: "2.0",
             structure_description: "one folder a kind of file, documents numbered from 1, pages after the first as document_N_pM; see README.md",
@@ -97,16 +117,34 @@ impl<'a> Metadata<'a> {
             documents,
             missing_documents: missing.collect(),
             splits,
-            generation_metadata: Generation {
-                api_mode: "pipeline",
-                pipeline: &run.pipeline,
-                pipeline_digest: run.pipeline_digest.to_string(),
-                seed: run.seed.0,
-                engine_version: &run.engine,
-                documents_asked_for: run.documents,
-                prompt_params: &run.params,
-                stages: &run.stages,
-            },
+            generation_metadata: generation(run, further)?,
+        })
+    }
+}
+
+/// What the run itself tells, and after it what the pipeline adds.
+fn generation(
+    run: &RunFacts,
+    further: &Map<String, Value>,
+) -> Result<Map<String, Value>, StageFailure> {
+    let told = Generation {
+        pipeline: &run.pipeline,
+        pipeline_digest: run.pipeline_digest.to_string(),
+        seed: run.seed.0,
+        engine_version: &run.engine,
+        documents_asked_for: run.documents,
+        prompt_params: &run.params,
+        stages: &run.stages,
+    };
+    let told = serde_json::to_value(&told).map_err(unencodable)?;
+    let mut metadata = Map::from_iter([("api_mode".to_owned(), "pipeline".into())]);
+    if let Value::Object(told) = told {
+        metadata.extend(told);
+    }
+    for (name, value) in further {
+        if name == "api_mode" || !metadata.contains_key(name) {
+            metadata.insert(name.clone(), value.clone());
         }
     }
+    Ok(metadata)
 }

@@ -66,10 +66,12 @@ impl Files {
             format!("bbox/bbox_final/word/{id}.json"),
             boxes::word_pixels(words, grids),
         )?;
-        self.list(
-            format!("bbox/bbox_final_normalized/word/{id}.json"),
-            boxes::word_fractions(words, grids),
-        )?;
+        if options.fractions {
+            self.list(
+                format!("bbox/bbox_final_normalized/word/{id}.json"),
+                boxes::word_fractions(words, grids),
+            )?;
+        }
         let Some(segments) = &parts.segments else {
             return Ok(());
         };
@@ -78,10 +80,13 @@ impl Files {
             format!("bbox/bbox_final/segment/{id}.json"),
             lines.iter().map(|line| line.pixels(grids)),
         )?;
-        self.list(
-            format!("bbox/bbox_final_normalized/segment/{id}.json"),
-            lines.iter().map(|line| line.fractions(grids)),
-        )
+        if options.fractions {
+            self.list(
+                format!("bbox/bbox_final_normalized/segment/{id}.json"),
+                lines.iter().map(|line| line.fractions(grids)),
+            )?;
+        }
+        Ok(())
     }
 
     fn annotations(&mut self, parts: &Parts, grids: &Grids) -> Result<(), StageFailure> {

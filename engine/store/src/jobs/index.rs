@@ -135,10 +135,29 @@ impl Index {
         })
     }
 
-    /// Applies changes and makes them durable.
+    /// Applies changes; they are durable once the index is flushed.
     pub(super) fn apply(&self, changes: Changes) -> Result<(), IndexError> {
-        self.db.apply_batch(changes.0).map_err(IndexError::Sled)?;
-        self.db.flush().map_err(IndexError::Sled)?;
+        self.db.apply_batch(changes.0).map_err(IndexError::Sled)
+    }
+
+    /// Makes what was applied durable.
+    pub(super) fn flush(&self) -> Result<(), IndexError> {
+        self.db.flush().map(drop).map_err(IndexError::Sled)
+    }
+
+    /// Adds the removal of a run's documents to changes.
+    pub(super) fn forget_documents(
+        &self,
+        run: RunId,
+        changes: &mut Changes,
+    ) -> Result<(), IndexError> {
+        for row in self
+            .db
+            .range(document_key(run, 0)..=document_key(run, u64::MAX))
+        {
+            let (key, _) = row.map_err(IndexError::Sled)?;
+            changes.0.remove(key);
+        }
         Ok(())
     }
 
@@ -149,7 +168,8 @@ impl Index {
             let (key, _) = row.map_err(IndexError::Sled)?;
             changes.remove(key);
         }
-        self.apply(Changes(changes))
+        self.apply(Changes(changes))?;
+        self.flush()
     }
 }
 

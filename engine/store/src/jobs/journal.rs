@@ -14,6 +14,7 @@ use std::{
     collections::BTreeSet,
     fs::{self, File},
     io::{self, BufRead, BufReader, Write},
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
@@ -23,7 +24,7 @@ use docgenie_runtime::{
 };
 
 /// The folder of journals.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Journals {
     folder: PathBuf,
 }
@@ -74,13 +75,13 @@ impl Journals {
         super::bytes_below(&self.folder)
     }
 
-    /// Hands every readable event behind line `after` to `each`. A run without a journal has no
+    /// Hands every readable event behind line `after` to `each`, until it breaks off. A run without a journal has no
     /// events.
     pub(super) fn read(
         &self,
         run: RunId,
         after: u64,
-        mut each: impl FnMut(JobEvent),
+        mut each: impl FnMut(u64, JobEvent) -> ControlFlow<()>,
     ) -> io::Result<Condition> {
         let mut condition = Condition::default();
         let file = match File::open(self.path(run)) {
@@ -101,8 +102,8 @@ impl Journals {
                         condition.missing = number - 1;
                     }
                     condition.last = number;
-                    if number > after {
-                        each(decode(number, event)?);
+                    if number > after && each(number, decode(number, event)?).is_break() {
+                        break;
                     }
                 }
                 None => condition.missing = condition.last + 1,
@@ -112,19 +113,25 @@ impl Journals {
         Ok(condition)
     }
 
-    /// Appends events as lines from `first` on and makes them durable. A failure leaves the journal
-    /// as it was or, where even that fails, with a tail that opening the store repairs.
-    pub(super) fn append(&self, run: RunId, first: u64, events: &[JobEvent]) -> io::Result<()> {
+    /// Appends events as lines from `first` on. They are durable once the append is flushed and, where
+    /// it creates the journal, the folder synchronised. A failure leaves the journal as it was or,
+    /// where even that fails, with a tail that opening the store repairs.
+    pub(super) fn append(&self, run: RunId, first: u64, events: &[JobEvent]) -> io::Result<Append> {
         let lines = lines(first, events)?;
         let path = self.path(run);
         let mut file = File::options().create(true).append(true).open(&path)?;
         let before = file.metadata()?.len();
-        let written = file.write_all(&lines).and_then(|()| file.sync_data());
+        let written = file.write_all(&lines);
         if written.is_err() {
             file.set_len(before).ok();
         }
         written?;
-        if first == 1 { self.sync() } else { Ok(()) }
+        let creates = first == 1;
+        Ok(Append {
+            file,
+            before,
+            creates,
+        })
     }
 
     /// Writes a journal anew.
@@ -153,8 +160,32 @@ impl Journals {
         self.folder.join(format!("{run}.{EXTENSION}"))
     }
 
-    fn sync(&self) -> io::Result<()> {
+    /// Makes the names of new journals durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
         sync_folder(&self.folder)
+    }
+}
+
+/// Lines that were written and are not yet durable.
+pub(super) struct Append {
+    file: File,
+    before: u64,
+    creates: bool,
+}
+
+impl Append {
+    /// Whether they are the first of their journal.
+    pub(super) const fn creates(&self) -> bool {
+        self.creates
+    }
+
+    /// Makes them durable, or takes them back.
+    pub(super) fn flush(self) -> io::Result<()> {
+        let flushed = self.file.sync_data();
+        if flushed.is_err() {
+            self.file.set_len(self.before).ok();
+        }
+        flushed
     }
 }
 
@@ -205,14 +236,27 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (journals, _) = Journals::open(folder.path().to_owned()).unwrap();
         let events = [started(9), succeeded(0), failed(1), succeeded(2)];
-        journals.append(RUN, 1, &events[..2]).unwrap();
-        journals.append(RUN, 3, &events[2..]).unwrap();
+        journals
+            .append(RUN, 1, &events[..2])
+            .unwrap()
+            .flush()
+            .unwrap();
+        journals
+            .append(RUN, 3, &events[2..])
+            .unwrap()
+            .flush()
+            .unwrap();
         let mut text = fs::read(journals.path(RUN)).unwrap();
         damage(&mut text);
         files::write_atomically(&journals.path(RUN), &text).unwrap();
 
         let mut found = Vec::new();
-        let read = journals.read(RUN, 0, |event| found.push(event)).unwrap();
+        let read = journals
+            .read(RUN, 0, |_, event| {
+                found.push(event);
+                ControlFlow::Continue(())
+            })
+            .unwrap();
         let numbers = found.iter().map(|it| events.iter().position(|e| e == it));
         let numbers: Vec<_> = numbers.map(|it| it.unwrap() as u64 + 1).collect();
         assert_eq!((numbers.as_slice(), read), (expected, condition));
@@ -262,11 +306,14 @@ mod tests {
     fn an_event_of_another_version_is_refused_and_kept() {
         let folder = tempfile::tempdir().unwrap();
         let (journals, _) = Journals::open(folder.path().to_owned()).unwrap();
-        let body = "1 {\"event\":\"paused\"}";
+        let body = "1 {\"event\":\"forked\"}";
         let line = format!("{:08x} {body}\n", crc32fast::hash(body.as_bytes()));
         files::write_atomically(&journals.path(RUN), line.as_bytes()).unwrap();
-        let error = journals.read(RUN, 0, drop).unwrap_err().to_string();
+        let error = journals
+            .read(RUN, 0, |_, _| ControlFlow::Continue(()))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("line 1 was written by another"), "{error}");
-        assert!(error.contains("paused"), "{error}");
+        assert!(error.contains("forked"), "{error}");
     }
 }

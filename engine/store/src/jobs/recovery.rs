@@ -1,6 +1,6 @@
 //! Opening: index and journals are compared, and each is made whole from the other.
 
-use std::{collections::BTreeMap, error::Error, fs, io, iter, path::Path};
+use std::{collections::BTreeMap, error::Error, fs, io, iter, ops::ControlFlow, path::Path};
 
 use docgenie_document::code::chain;
 use docgenie_runtime::{
@@ -10,7 +10,7 @@ use docgenie_runtime::{
 use tracing::warn;
 
 use super::{
-    IndexError, LOST, OpenJobsError, REBUILT, UNREADABLE, bytes_below, events_of,
+    IndexError, LOST, OpenJobsError, REBUILT, UNREADABLE, bytes_below,
     index::{Changes, Contents, Index},
     journal::Journals,
 };
@@ -132,8 +132,11 @@ fn merge(
     recovery: &mut Recovery,
 ) -> Result<Option<RunRecord>, Box<dyn Error + Send + Sync>> {
     let mut events = Vec::new();
-    let after = known.as_ref().map_or(0, events_of);
-    let condition = match journals.read(id, after, |event| events.push(event)) {
+    let after = known.as_ref().map_or(0, |run| run.events);
+    let condition = match journals.read(id, after, |_, event| {
+        events.push(event);
+        ControlFlow::Continue(())
+    }) {
         Ok(condition) => condition,
         Err(error) => {
             recovery.unreadable.push((id, describe(&error)));
@@ -148,9 +151,14 @@ fn merge(
             None => record = RunRecord::begin(id, &event),
             Some(record) => {
                 // What does not follow from what is left of a damaged journal is left out.
-                if record.apply(&event).is_ok()
-                    && let Some(document) = DocumentRecord::of(&event)
-                {
+                if record.apply(&event).is_err() {
+                    continue;
+                }
+                if matches!(event, JobEvent::Begun { .. }) {
+                    changes = Changes::default();
+                    index.forget_documents(id, &mut changes)?;
+                }
+                if let Some(document) = DocumentRecord::of(&event) {
                     changes.document(id, &document)?;
                 }
             }
@@ -170,37 +178,58 @@ fn merge(
         }
         return Ok(None);
     };
-    let sum = events_of(&record);
+    let sum = record.events;
     let sound = condition.sound(sum);
     let end = JobEvent::Ended {
         state: RunState::Interrupted,
         problem: None,
         at: clock::now_ms(),
     };
-    let interrupted = record.apply(&end).is_ok();
+    let interrupted = record.state == RunState::Running && record.apply(&end).is_ok();
     if interrupted {
         recovery.interrupted.push(id);
     }
-    if interrupted || sum > after {
+    if !sound {
+        index.apply(changes)?;
+        let documents: Result<Vec<_>, _> = index.documents(id, 0).collect();
+        let events = events_from(&record, documents?);
+        record.events = events.len() as u64;
+        journals.rewrite(id, &events)?;
+        changes = Changes::default();
+    } else if interrupted {
+        journals.append(id, sum + 1, &[end])?.flush()?;
+    }
+    if interrupted || sum > after || !sound {
         changes.run(&record)?;
         index.apply(changes)?;
-    }
-    if !sound {
-        let documents: Result<Vec<_>, _> = index.documents(id, 0).collect();
-        journals.rewrite(id, &events_from(&record, documents?))?;
-    } else if interrupted {
-        journals.append(id, sum + 1, &[end])?;
+        index.flush()?;
     }
     Ok(Some(record))
 }
 
-/// The events that add up to this record.
+/// Events that add up to this record, but for turns before its last.
 fn events_from(record: &RunRecord, documents: Vec<DocumentRecord>) -> Vec<JobEvent> {
-    let started = JobEvent::Started {
-        spec: Box::new(record.spec.clone()),
-        documents: record.documents,
-        stages: record.stages.iter().map(|(id, _)| id.clone()).collect(),
-        at: record.started_at,
+    let spec = Box::new(record.spec.clone());
+    let stages: Vec<_> = record.stages.iter().map(|(id, _)| id.clone()).collect();
+    let (documents_asked, at) = (record.documents, record.started_at);
+    let begun = !stages.is_empty();
+    let first = if begun && record.created_at == at {
+        vec![JobEvent::Started {
+            spec,
+            documents: documents_asked,
+            stages,
+            at,
+        }]
+    } else {
+        let begun = begun.then_some(JobEvent::Begun {
+            documents: documents_asked,
+            stages,
+            at,
+        });
+        let at = record.created_at;
+        iter::once(JobEvent::Queued { spec, at })
+            .chain(begun)
+            .collect()
     };
     let outcomes = documents.into_iter().map(|it| match it.failure {
         None => JobEvent::DocumentSucceeded {
@@ -214,12 +243,18 @@ fn events_from(record: &RunRecord, documents: Vec<DocumentRecord>) -> Vec<JobEve
             problem,
         },
     });
-    let ended = record.ended_at.map(|at| JobEvent::Ended {
-        state: record.state,
-        problem: record.problem.clone(),
-        at,
-    });
-    iter::once(started).chain(outcomes).chain(ended).collect()
+    let at = record.updated_at;
+    let last = match record.state {
+        RunState::Running => None,
+        RunState::Queued => begun.then_some(JobEvent::Requeued { at }),
+        RunState::Paused => Some(JobEvent::Paused { at }),
+        state => Some(JobEvent::Ended {
+            state,
+            problem: record.problem.clone(),
+            at,
+        }),
+    };
+    first.into_iter().chain(outcomes).chain(last).collect()
 }
 
 impl Recovery {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    iter,
+    io, iter,
     sync::{Arc, PoisonError, mpsc},
 };
 
@@ -10,7 +10,7 @@ use docgenie_document::DocumentId;
 use docgenie_runtime::job::{DocumentRecord, IllegalMove, JobEvent, RunId, RunRecord, StoreError};
 use tokio::sync::oneshot;
 
-use super::{IndexError, Shared, events_of, failed, index::Changes, journal::Journals};
+use super::{IndexError, Shared, failed, flusher::Flusher, index::Changes, journal::Journals};
 
 /// Where the result of a request goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -26,6 +26,7 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
     journals: Journals,
     last_run: u64,
+    flusher: Flusher,
     /// Set when the journals may be ahead of the index: only opening again brings them together.
     behind: bool,
 }
@@ -34,6 +35,8 @@ pub(super) struct Writer {
 struct Addition {
     record: RunRecord,
     events: Vec<JobEvent>,
+    /// It begins anew: what is known of its documents is forgotten.
+    anew: bool,
     documents: BTreeMap<DocumentId, DocumentRecord>,
     replies: Vec<Acknowledge>,
 }
@@ -48,13 +51,19 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 type Group = BTreeMap<RunId, Addition>;
 
 impl Writer {
-    pub(super) fn new(shared: Arc<Shared>, journals: Journals, last_run: u64) -> Self {
-        Self {
+    pub(super) fn start(
+        shared: Arc<Shared>,
+        journals: Journals,
+        last_run: u64,
+    ) -> io::Result<Self> {
+        let flusher = Flusher::start(shared.clone())?;
+        Ok(Self {
             shared,
             journals,
             last_run,
+            flusher,
             behind: false,
-        }
+        })
     }
 
     /// Works until nobody can ask any more. Requests that come while a group is being written form
@@ -64,7 +73,7 @@ impl Writer {
             let mut group = Group::new();
             for request in iter::once(first).chain(queue.try_iter()) {
                 match request {
-                    Request::Create(started, reply) => self.create(&mut group, started, reply),
+                    Request::Create(first, reply) => self.create(&mut group, first, reply),
                     Request::Append(run, events, reply) => {
                         match self.extend(&mut group, run, events) {
                             Ok(addition) => {
@@ -84,15 +93,16 @@ impl Writer {
         }
     }
 
-    fn create(&mut self, group: &mut Group, started: JobEvent, reply: Reply<RunId>) {
+    fn create(&mut self, group: &mut Group, first: JobEvent, reply: Reply<RunId>) {
         let run = RunId(self.last_run + 1);
-        let Some(record) = RunRecord::begin(run, &started) else {
+        let Some(record) = RunRecord::begin(run, &first) else {
             return answer(reply, Err(StoreError::NotStarted));
         };
         self.last_run = run.0;
         let addition = Addition {
             record,
-            events: vec![started],
+            events: vec![first],
+            anew: false,
             documents: BTreeMap::new(),
             replies: vec![acknowledge("creating a run", reply, run)],
         };
@@ -111,15 +121,21 @@ impl Writer {
             Some(addition) => addition.record.clone(),
             None => self.shared.run(run)?,
         };
-        let mut documents = BTreeMap::new();
+        let (mut documents, mut anew) = (BTreeMap::new(), false);
         for event in &events {
             record.apply(event)?;
+            if matches!(event, JobEvent::Begun { .. }) {
+                anew = true;
+                documents.clear();
+            }
             let Some(document) = DocumentRecord::of(event) else {
                 continue;
             };
             let id = document.document;
-            let known = waiting.is_some_and(|addition| addition.documents.contains_key(&id))
-                || self.has_document(run, id)?;
+            let known = !anew
+                && (waiting.is_some_and(|addition| addition.documents.contains_key(&id))
+                    || (!waiting.is_some_and(|addition| addition.anew)
+                        && self.has_document(run, id)?));
             if documents.insert(id, document).is_some() || known {
                 return Err(StoreError::Illegal(IllegalMove::repeated(&record)));
             }
@@ -127,11 +143,16 @@ impl Writer {
         let addition = group.entry(run).or_insert_with(|| Addition {
             record: record.clone(),
             events: Vec::new(),
+            anew: false,
             documents: BTreeMap::new(),
             replies: Vec::new(),
         });
         addition.record = record;
         addition.events.extend(events);
+        if anew {
+            addition.anew = true;
+            addition.documents.clear();
+        }
         addition.documents.extend(documents);
         Ok(addition)
     }
@@ -141,18 +162,13 @@ impl Writer {
         known.map_err(|error| failed("looking for a document", error))
     }
 
-    /// Flushes the group to the journals, then to the index, then shows and acknowledges it.
+    /// Flushes the group to the journals, applies it to the index, then shows and acknowledges it. The
+    /// index is flushed after that: until then the journals alone hold it.
     fn commit(&mut self, group: Group) {
-        let mut journalled = Group::new();
-        for (run, addition) in group {
-            match self.journal(run, &addition) {
-                Ok(()) => drop(journalled.insert(run, addition)),
-                Err(cause) => addition.acknowledge(&Err(cause)),
-            }
-        }
-        if journalled.is_empty() {
+        if group.is_empty() {
             return;
         }
+        let journalled = self.journal(group);
         let indexed = self.index(&journalled);
         let indexed = indexed.map_err(|error| -> Cause { Arc::new(error) });
         if indexed.is_ok() {
@@ -166,21 +182,52 @@ impl Writer {
         for addition in journalled.into_values() {
             addition.acknowledge(&indexed);
         }
+        self.flusher.wake();
     }
 
-    fn journal(&self, run: RunId, addition: &Addition) -> Result<(), Cause> {
-        if self.behind {
-            return Err(Arc::new(IndexError::Behind));
+    /// What of the group has reached the journals; the rest is told that it has not.
+    fn journal(&self, group: Group) -> Group {
+        let behind = self.behind || self.flusher.failed();
+        let mut journalled = Group::new();
+        let mut written = Vec::new();
+        for (run, addition) in group {
+            let before = addition.record.events - addition.events.len() as u64;
+            let appended = if behind {
+                Err(Arc::new(IndexError::Behind) as Cause)
+            } else {
+                let appended = self.journals.append(run, before + 1, &addition.events);
+                appended.map_err(|error| -> Cause { Arc::new(error) })
+            };
+            match appended {
+                Ok(append) => written.push((run, append, addition)),
+                Err(cause) => addition.acknowledge(&Err(cause)),
+            }
         }
-        let before = events_of(&addition.record) - addition.events.len() as u64;
-        let appended = self.journals.append(run, before + 1, &addition.events);
-        appended.map_err(|error| -> Cause { Arc::new(error) })
+        let created = written.iter().any(|(_, append, _)| append.creates());
+        let named = if created {
+            self.journals.sync()
+        } else {
+            Ok(())
+        };
+        let named = named.map_err(|error| -> Cause { Arc::new(error) });
+        for (run, append, addition) in written {
+            let flushed = append.flush();
+            let flushed = flushed.map_err(|error| -> Cause { Arc::new(error) });
+            match flushed.and_then(|()| named.clone()) {
+                Ok(()) => drop(journalled.insert(run, addition)),
+                Err(cause) => addition.acknowledge(&Err(cause)),
+            }
+        }
+        journalled
     }
 
     fn index(&self, group: &Group) -> Result<(), IndexError> {
         let mut changes = Changes::default();
         changes.last_run(self.last_run);
         for (run, addition) in group {
+            if addition.anew {
+                self.shared.index.forget_documents(*run, &mut changes)?;
+            }
             changes.run(&addition.record)?;
             for document in addition.documents.values() {
                 changes.document(*run, document)?;

@@ -1,0 +1,260 @@
+//! The protocol of the DocGenie service: each request is a run of the pipeline `docgenie`.
+
+mod request;
+mod response;
+mod status;
+
+use std::{path::PathBuf, sync::Arc};
+
+use axum::{
+    Json,
+    body::Body,
+    http::{HeaderValue, StatusCode},
+    response::IntoResponse,
+};
+use docgenie_document::{Digest, code::Problem};
+use docgenie_runtime::{
+    executor::NOTHING_SUCCEEDED,
+    job::{Idempotency, JobStore, Origin, RunId, RunRecord, RunState},
+};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use crate::{
+    body,
+    error::{ApiError, ApiResult},
+    pipelines::{idempotency_key, submit},
+    results,
+    routes::Call,
+    runs,
+    service::Service,
+};
+
+pub(crate) use request::GenerateRequest;
+use request::{Asked, GENERATE_REQUEST, ZipLayout};
+pub(crate) use response::GenerateResponse;
+pub(crate) use status::{Accepted, Status, UserJobs};
+
+/// The pipeline that requests are runs of.
+const PIPELINE: &str = "docgenie";
+/// The face, as runs remember it.
+const FACE: &str = "docgenie";
+
+/// How a request wants its documents.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A folder of files, of which JSON is made.
+    Folder,
+    /// A ZIP.
+    Zip,
+}
+
+/// Takes a request on; tells its run and what was asked.
+async fn take(
+    call: Call,
+    body: Body,
+    form: Form,
+    mode: &'static str,
+) -> ApiResult<(Arc<Service>, RunId, Asked)> {
+    let (service, caller) = (call.service.clone(), call.caller.clone());
+    let key = idempotency_key(&call.headers)?;
+    let layout = call.query("zip_layout").and_then(ZipLayout::named);
+    let bytes = body::json_bytes(&call.headers, body).await?;
+    let request: GenerateRequest = GENERATE_REQUEST.read(&bytes)?;
+    let asked = request.checked(layout)?;
+    let name = asked.request_id.clone();
+    let request = name.unwrap_or_else(|| Uuid::new_v4().to_string());
+    let mut digested = format!("{mode}\n").into_bytes();
+    digested.extend(body::canonical(&bytes));
+    let origin = Origin {
+        request: request.clone(),
+        owner: caller.owner.clone(),
+        user: asked.user(),
+        face: FACE.to_owned(),
+        body: json!({ "mode": mode, "warnings": asked.warnings }),
+        idempotency: key.map(|key| Idempotency {
+            key,
+            body: Digest::of(&digested),
+        }),
+        sealed: sealed(&service, &asked)?,
+    };
+    let folder: PathBuf = service.results().join(Uuid::new_v4().to_string());
+    let params = asked.params(&request, mode);
+    let seed = asked
+        .seed
+        .unwrap_or_else(|| u64::from(rand::random::<u32>()));
+    let make = move |service: &Service| {
+        let mut spec = service
+            .pipelines
+            .spec(PIPELINE, &params, seed, Vec::new())?;
+        match form {
+            Form::Folder => spec.out = Some(folder.join("dataset")),
+            Form::Zip => spec.zip = Some(folder.join("documents.zip")),
+        }
+        Ok(spec)
+    };
+    let (run, _) = submit(&service, &caller, origin, make).await?;
+    Ok((service, run, asked))
+}
+
+/// The secrets of a request as the job store keeps them.
+fn sealed(service: &Service, asked: &Asked) -> ApiResult<Option<String>> {
+    if asked.secrets.is_empty() {
+        return Ok(None);
+    }
+    let sealed = service.vault.seal(&asked.secrets);
+    sealed
+        .map(Some)
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))
+}
+
+/// `POST /generate`
+pub(crate) async fn generate(call: Call, body: Body) -> ApiResult {
+    let (service, run, asked) = take(call, body, Form::Folder, "sync").await?;
+    let record = finished(&service, run).await?;
+    let made = results::blocking(move || response::of(&record, &asked));
+    Ok(Json(made.await?).into_response())
+}
+
+/// `POST /generate/pdf`
+pub(crate) async fn generate_pdf(call: Call, body: Body) -> ApiResult {
+    let (service, run, _) = take(call, body, Form::Zip, "sync").await?;
+    let record = finished(&service, run).await?;
+    let mut response = results::zip_of(&service, &record).await?;
+    let request = request_of(&record);
+    if let Ok(value) = HeaderValue::from_str(request) {
+        response.headers_mut().insert("x-request-id", value);
+    }
+    for warning in warnings_of(&record) {
+        if let Ok(value) = HeaderValue::from_str(&warning) {
+            response.headers_mut().append("x-docgenie-warning", value);
+        }
+    }
+    Ok(response)
+}
+
+/// `POST /generate/async`
+pub(crate) async fn generate_async(call: Call, body: Body) -> ApiResult {
+    let (service, run, asked) = take(call, body, Form::Zip, "async").await?;
+    let record = service.queue.jobs().run(run).await?;
+    let minutes = status::estimate(&service, asked.documents()).await;
+    Ok(Json(Accepted::of(&record, minutes)).into_response())
+}
+
+/// `GET /jobs/{id}/status`
+pub(crate) async fn status(call: Call) -> ApiResult {
+    let record = of(&call).await?;
+    let stage = call.service.queue.stage(record.id);
+    let base = base_of(&call);
+    Ok(Json(Status::of(&record, stage.as_deref(), &base)).into_response())
+}
+
+/// `GET /jobs/{id}/download`
+pub(crate) async fn download(call: Call) -> ApiResult {
+    let record = of(&call).await?;
+    results::zip_of(&call.service, &record).await
+}
+
+/// `GET /jobs/user/{user_id}`
+pub(crate) async fn user_jobs(call: Call) -> ApiResult {
+    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
+    let user = call.path("user_id").to_owned();
+    let base = base_of(&call);
+    let (mut jobs, mut skip) = (Vec::new(), offset);
+    for run in call.service.directory.user(&user) {
+        if jobs.len() as u64 == limit {
+            break;
+        }
+        let Ok(record) = call.service.queue.jobs().run(run).await else {
+            continue;
+        };
+        let owner = record.spec.origin.as_ref().map(|it| it.owner.as_str());
+        if !call.caller.sees(owner.unwrap_or_default()) {
+            continue;
+        }
+        if skip > 0 {
+            skip -= 1;
+        } else {
+            jobs.push(status::UserJob::of(&record, &base));
+        }
+    }
+    Ok(Json(UserJobs::of(&user, jobs, limit, offset)).into_response())
+}
+
+/// The run of the request that a path names.
+async fn of(call: &Call) -> ApiResult<RunRecord> {
+    let name = call.request_name();
+    let unknown = || ApiError::not_found(format!("Request {name} not found"));
+    let run = call.service.directory.run(&name, &call.caller);
+    let run = run.ok_or_else(unknown)?;
+    Ok(call.service.queue.jobs().run(run).await?)
+}
+
+/// The address that links begin with.
+fn base_of(call: &Call) -> String {
+    if let Some(url) = &call.service.config.public_url {
+        return url.trim_end_matches('/').to_owned();
+    }
+    let host = call.headers.get("host");
+    let host = host.and_then(|host| host.to_str().ok()).filter(|host| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-.:[]".contains(c);
+        !host.is_empty() && host.chars().all(plain)
+    });
+    host.map_or_else(String::new, |host| format!("http://{host}"))
+}
+
+/// Waits for a run and turns its failure into the response that fits.
+async fn finished(service: &Service, run: RunId) -> ApiResult<RunRecord> {
+    let record = service.queue.ended(run).await?;
+    if record.state == RunState::Completed && record.succeeded > 0 {
+        return Ok(record);
+    }
+    if record.state != RunState::Failed {
+        let detail = format!("the request was {}", runs::word(record.state));
+        return Err(ApiError::new(StatusCode::CONFLICT, detail));
+    }
+    let mut problem = record.problem.clone();
+    // Where all documents failed, the first of them tells why.
+    if problem
+        .as_ref()
+        .is_some_and(|it| it.code == NOTHING_SUCCEEDED.as_str())
+    {
+        let letters = service.queue.jobs().dead_letters(run).await?;
+        let first = letters.into_iter().find_map(|letter| letter.failure);
+        problem = first.map(|(_, problem)| problem).or(problem);
+    }
+    Err(match problem {
+        Some(problem) => ApiError::problem(status_of(&problem), &problem),
+        None => ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "the request failed"),
+    })
+}
+
+/// Whose fault a problem is, by its code.
+fn status_of(problem: &Problem) -> StatusCode {
+    match problem.code.as_str() {
+        // Seeds that cannot be fetched or looked at; languages, types and looks that are not known.
+        "DG0602" | "DG0603" | "DG0604" | "DG0620" | "DG0621" => StatusCode::BAD_REQUEST,
+        // No key for the model, or one that it refuses.
+        "DG0630" | "DG0631" => StatusCode::UNAUTHORIZED,
+        _ => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+fn request_of(record: &RunRecord) -> &str {
+    let origin = record.spec.origin.as_ref();
+    origin.map_or("", |origin| origin.request.as_str())
+}
+
+fn warnings_of(record: &RunRecord) -> Vec<String> {
+    let origin = record.spec.origin.as_ref();
+    let warnings = origin.and_then(|origin| origin.body["warnings"].as_array());
+    let warnings = warnings.into_iter().flatten();
+    warnings
+        .filter_map(|it| it.as_str().map(str::to_owned))
+        .collect()
+}
+
+/// The parameters of a run that came with a request, as an object.
+fn params_of(record: &RunRecord) -> &Map<String, Value> {
+    &record.spec.params
+}

@@ -1,0 +1,200 @@
+//! Where requests stand, in the words of the protocol.
+
+use docgenie_runtime::job::{JobStore, RunRecord, RunState};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{request_of, warnings_of};
+use crate::{results, runs::time, service::Service};
+
+/// Minutes a document is reckoned with before any has been made.
+const FIRST_GUESS_MS: u64 = 10_000;
+/// Ended requests whose times an estimate is made of.
+const LOOKED_AT: usize = 20;
+
+/// A request that was queued.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Accepted {
+    request_id: String,
+    status: &'static str,
+    estimated_time_minutes: u64,
+    poll_url: String,
+    created_at: String,
+    warnings: Vec<String>,
+}
+
+impl Accepted {
+    pub(super) fn of(record: &RunRecord, minutes: u64) -> Self {
+        let request = request_of(record);
+        Self {
+            request_id: request.to_owned(),
+            status: "queued",
+            estimated_time_minutes: minutes,
+            poll_url: format!("/jobs/{request}/status"),
+            created_at: time(record.created_at),
+            warnings: warnings_of(record),
+        }
+    }
+}
+
+/// Where a request stands.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct Status {
+    request_id: String,
+    /// `queued`, `pending`, `processing`, `generating`, `ocr`, `validation`, `zipping`, `uploading`,
+    /// `completed`, `completed_gdrive_failed` or `failed`.
+    status: &'static str,
+    created_at: String,
+    updated_at: String,
+    /// What is going on, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    progress: Option<String>,
+    /// Where the ZIP is, once there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    download_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file_size_mb: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_count: Option<u64>,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    /// What was asked and is done otherwise.
+    warnings: Vec<String>,
+}
+
+impl Status {
+    pub(super) fn of(record: &RunRecord, stage: Option<&str>, base: &str) -> Self {
+        let request = request_of(record);
+        let completed = record.state == RunState::Completed;
+        let size = completed.then(|| results::zip_size(record)).flatten();
+        #[allow(clippy::cast_precision_loss, reason = "it is rounded for display")]
+        let megabytes = |bytes: u64| (bytes as f64 / 1e4).round() / 100.0;
+        Self {
+            request_id: request.to_owned(),
+            status: word(record, stage),
+            created_at: time(record.created_at),
+            updated_at: time(record.updated_at),
+            progress: progress(record, stage),
+            download_url: completed.then(|| format!("{base}/jobs/{request}/download")),
+            file_size_mb: size.map(megabytes),
+            document_count: completed.then_some(record.succeeded),
+            error_message: error_message(record),
+            warnings: warnings_of(record),
+        }
+    }
+}
+
+fn word(record: &RunRecord, stage: Option<&str>) -> &'static str {
+    match record.state {
+        RunState::Queued => "queued",
+        RunState::Paused => "pending",
+        RunState::Running => match stage {
+            Some("author") => "generating",
+            Some("ocr") => "ocr",
+            Some("verify" | "overlay") => "validation",
+            Some("handwriting") => "handwriting",
+            _ => "processing",
+        },
+        RunState::Completed => "completed",
+        RunState::Failed | RunState::Cancelled | RunState::Interrupted => "failed",
+    }
+}
+
+fn progress(record: &RunRecord, stage: Option<&str>) -> Option<String> {
+    match record.state {
+        RunState::Queued => Some("waiting for its turn".to_owned()),
+        RunState::Paused => Some("paused".to_owned()),
+        RunState::Running => {
+            let done = record.succeeded + record.failed;
+            let stage = stage.map_or_else(String::new, |stage| format!(", last stage `{stage}`"));
+            Some(format!("{done} of {} documents{stage}", record.documents))
+        }
+        _ => None,
+    }
+}
+
+fn error_message(record: &RunRecord) -> Option<String> {
+    match record.state {
+        RunState::Failed => Some(record.problem.as_ref().map_or_else(
+            || "the request failed".to_owned(),
+            |problem| {
+                let causes = problem.causes.first();
+                let cause = causes.map_or_else(String::new, |cause| format!(": {cause}"));
+                format!("{}{cause} ({})", problem.message, problem.code)
+            },
+        )),
+        RunState::Cancelled => Some("the request was cancelled".to_owned()),
+        RunState::Interrupted => Some("the service was stopped".to_owned()),
+        _ => None,
+    }
+}
+
+/// The requests of a user.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct UserJobs {
+    /// A number, where it is one.
+    user_id: Value,
+    jobs: Vec<UserJob>,
+    count: usize,
+    limit: u64,
+    offset: u64,
+}
+
+/// A request in a list.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct UserJob {
+    request_id: String,
+    status: &'static str,
+    created_at: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    download_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    document_count: Option<u64>,
+}
+
+impl UserJob {
+    pub(super) fn of(record: &RunRecord, base: &str) -> Self {
+        let status = Status::of(record, None, base);
+        Self {
+            request_id: status.request_id,
+            status: status.status,
+            created_at: status.created_at,
+            download_url: status.download_url,
+            document_count: status.document_count,
+        }
+    }
+}
+
+impl UserJobs {
+    pub(super) fn of(user: &str, jobs: Vec<UserJob>, limit: u64, offset: u64) -> Self {
+        let number = user.parse::<i64>().ok();
+        Self {
+            user_id: number.map_or_else(|| json!(user), |number| json!(number)),
+            count: jobs.len(),
+            jobs,
+            limit,
+            offset,
+        }
+    }
+}
+
+/// Minutes that a request for so many documents will take: what documents have taken lately, times
+/// those that are before it.
+pub(super) async fn estimate(service: &Service, documents: u64) -> u64 {
+    let runs = service.queue.jobs().runs(LOOKED_AT, 0).await;
+    let runs = runs.unwrap_or_default();
+    let taken = runs.iter().filter_map(|run| {
+        let ended = run.ended_at.filter(|_| run.succeeded > 0)?;
+        Some(ended.saturating_sub(run.started_at) / run.succeeded)
+    });
+    let taken: Vec<u64> = taken.collect();
+    let each = match taken.len() as u64 {
+        0 => FIRST_GUESS_MS,
+        count => taken.iter().sum::<u64>() / count,
+    };
+    let (waiting, running) = service.queue.load();
+    let before = (waiting + running).saturating_sub(1) as u64;
+    ((before + 1) * documents * each).div_ceil(60_000).max(1)
+}

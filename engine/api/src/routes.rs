@@ -1,0 +1,745 @@
+//! The routes: what each takes, gives and needs, in one table.
+
+use std::{collections::HashMap, sync::Arc};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{RawPathParams, Request, State},
+    http::{HeaderMap, Method, StatusCode, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{MethodFilter, on},
+};
+use futures::future::BoxFuture;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Value, json};
+
+use crate::{
+    access::{Caller, Scope},
+    docgenie,
+    error::{ApiError, ApiResult, Fault},
+    events, openapi, pages, pipelines, results, runs,
+    service::Service,
+};
+
+/// A route.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    pub(crate) path: &'static str,
+    pub(crate) tag: &'static str,
+    pub(crate) summary: &'static str,
+    /// What a key must open; none for what anybody may see.
+    pub(crate) scope: Option<Scope>,
+    pub(crate) params: Vec<Param>,
+    pub(crate) body: Option<Content>,
+    pub(crate) gives: Content,
+    /// Statuses of failure beside those that every route has.
+    pub(crate) fails: &'static [u16],
+    handler: Handler,
+}
+
+type Handler = fn(Call, Body) -> BoxFuture<'static, ApiResult>;
+
+/// What a body holds.
+pub(crate) enum Content {
+    /// JSON of this schema.
+    Json(fn(&mut SchemaGenerator) -> Value),
+    /// A type of media that is told by its name.
+    Media(&'static str),
+}
+
+impl Content {
+    pub(crate) fn json<T: JsonSchema>() -> Self {
+        Self::Json(|generator| generator.subschema_for::<T>().to_value())
+    }
+
+    /// JSON of any shape.
+    pub(crate) fn object() -> Self {
+        Self::Json(|_| json!({ "type": "object" }))
+    }
+}
+
+/// A parameter in the path or the query.
+pub(crate) struct Param {
+    pub(crate) name: &'static str,
+    pub(crate) in_path: bool,
+    pub(crate) description: &'static str,
+    pub(crate) kind: Kind,
+}
+
+pub(crate) enum Kind {
+    Text,
+    Integer { default: u64, min: u64, max: u64 },
+    Choice(&'static [&'static str]),
+}
+
+impl Param {
+    const fn path(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            in_path: true,
+            description,
+            kind: Kind::Text,
+        }
+    }
+
+    const fn integer(
+        name: &'static str,
+        [default, min, max]: [u64; 3],
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            in_path: false,
+            description,
+            kind: Kind::Integer { default, min, max },
+        }
+    }
+
+    const fn choice(
+        name: &'static str,
+        choices: &'static [&'static str],
+        description: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            in_path: false,
+            description,
+            kind: Kind::Choice(choices),
+        }
+    }
+}
+
+/// A request on its way to a handler.
+pub(crate) struct Call {
+    pub(crate) service: Arc<Service>,
+    pub(crate) caller: Caller,
+    pub(crate) headers: HeaderMap,
+    path: Vec<(String, String)>,
+    query: HashMap<String, String>,
+    integers: HashMap<&'static str, u64>,
+}
+
+impl Call {
+    /// A parameter of the path.
+    pub(crate) fn path(&self, name: &str) -> &str {
+        let found = self.path.iter().find(|(it, _)| it == name);
+        found.map_or("", |(_, value)| value)
+    }
+
+    /// A parameter of the query.
+    pub(crate) fn query(&self, name: &str) -> Option<&str> {
+        self.query.get(name).map(String::as_str)
+    }
+
+    /// An integer of the query, or its default.
+    pub(crate) fn integer(&self, name: &'static str) -> u64 {
+        self.integers.get(name).copied().unwrap_or_default()
+    }
+
+    /// The name of a request, which may hold one slash.
+    pub(crate) fn request_name(&self) -> String {
+        match self.path("part") {
+            "" => self.path("id").to_owned(),
+            part => format!("{}/{part}", self.path("id")),
+        }
+    }
+}
+
+fn page(what: &'static str) -> Vec<Param> {
+    vec![
+        Param::integer("limit", [50, 1, 1_000], what),
+        Param::integer("offset", [0, 0, u64::MAX >> 12], "How many to skip"),
+    ]
+}
+
+fn run_id() -> Vec<Param> {
+    vec![Param::path("id", "A run, such as `run-17`")]
+}
+
+fn request_id() -> Vec<Param> {
+    vec![Param::path("id", "The request's id")]
+}
+
+fn request_and_part() -> Vec<Param> {
+    vec![
+        Param::path("id", "The user, for ids of the form `user/uuid`"),
+        Param::path("part", "The rest of the id"),
+    ]
+}
+
+fn zip_layout() -> Vec<Param> {
+    let what = "How the ZIP is laid out; as `zip_layout` in the body";
+    vec![Param::choice("zip_layout", &["2.0", "flat"], what)]
+}
+
+macro_rules! handler {
+    ($handler:path) => {
+        |call, _| Box::pin($handler(call))
+    };
+    ($handler:path, body) => {
+        |call, body| Box::pin($handler(call, body))
+    };
+}
+
+/// Every route there is.
+#[allow(clippy::too_many_lines, reason = "it is a table")]
+pub(crate) fn table() -> Vec<Route> {
+    let route = |method: Method,
+                 path: &'static str,
+                 tag: &'static str,
+                 summary: &'static str,
+                 scope: Option<Scope>,
+                 handler: Handler| Route {
+        method,
+        path,
+        tag,
+        summary,
+        scope,
+        params: Vec::new(),
+        body: None,
+        gives: Content::object(),
+        fails: &[],
+        handler,
+    };
+    let get =
+        |path, tag, summary, scope, handler| route(Method::GET, path, tag, summary, scope, handler);
+    let post = |path, tag, summary, scope, handler| {
+        route(Method::POST, path, tag, summary, scope, handler)
+    };
+    let (read, run, admin) = (Some(Scope::Read), Some(Scope::Run), Some(Scope::Admin));
+    let (documents, generic, about) = ("documents", "pipelines and runs", "about the service");
+    vec![
+        get(
+            "/",
+            about,
+            "What this service is",
+            None,
+            handler!(pages::root),
+        ),
+        get(
+            "/health",
+            about,
+            "Whether it is well, as the original answers",
+            None,
+            handler!(pages::health),
+        ),
+        get(
+            "/livez",
+            about,
+            "Whether the process answers",
+            None,
+            handler!(pages::live),
+        ),
+        Route {
+            fails: &[503],
+            ..get(
+                "/readyz",
+                about,
+                "Whether it takes work",
+                None,
+                handler!(pages::ready),
+            )
+        },
+        get(
+            "/version",
+            about,
+            "Its version",
+            None,
+            handler!(pages::version),
+        ),
+        Route {
+            gives: Content::Media("text/plain"),
+            ..get(
+                "/metrics",
+                about,
+                "Figures for Prometheus",
+                read,
+                handler!(pages::metrics),
+            )
+        },
+        get(
+            "/openapi.json",
+            about,
+            "This description",
+            None,
+            handler!(openapi::get),
+        ),
+        Route {
+            gives: Content::Media("text/html"),
+            ..get("/docs", about, "Swagger UI", None, handler!(pages::swagger))
+        },
+        Route {
+            gives: Content::Media("text/html"),
+            ..get("/redoc", about, "ReDoc", None, handler!(pages::redoc))
+        },
+        Route {
+            gives: Content::Media("application/octet-stream"),
+            params: vec![Param::path("file", "A file of the pages above")],
+            fails: &[404],
+            ..get(
+                "/assets/{file}",
+                about,
+                "Files of the pages above",
+                None,
+                handler!(pages::asset),
+            )
+        },
+        Route {
+            gives: Content::Media("text/markdown"),
+            params: vec![Param::path("code", "A code such as `DG0301`")],
+            fails: &[404],
+            ..get(
+                "/errors/{code}",
+                about,
+                "What an error code means",
+                None,
+                handler!(pages::explain),
+            )
+        },
+        Route {
+            body: Some(Content::json::<docgenie::GenerateRequest>()),
+            gives: Content::json::<docgenie::GenerateResponse>(),
+            fails: &[400, 409, 500, 503],
+            ..post(
+                "/generate",
+                documents,
+                "Make documents and give them as JSON",
+                run,
+                handler!(docgenie::generate, body),
+            )
+        },
+        Route {
+            params: zip_layout(),
+            body: Some(Content::json::<docgenie::GenerateRequest>()),
+            gives: Content::Media("application/zip"),
+            fails: &[400, 409, 500, 503],
+            ..post(
+                "/generate/pdf",
+                documents,
+                "Make documents and give them as a ZIP",
+                run,
+                handler!(docgenie::generate_pdf, body),
+            )
+        },
+        Route {
+            params: zip_layout(),
+            body: Some(Content::json::<docgenie::GenerateRequest>()),
+            gives: Content::json::<docgenie::Accepted>(),
+            fails: &[409, 503],
+            ..post(
+                "/generate/async",
+                documents,
+                "Queue documents to be made",
+                run,
+                handler!(docgenie::generate_async, body),
+            )
+        },
+        Route {
+            params: request_id(),
+            gives: Content::json::<docgenie::Status>(),
+            fails: &[404],
+            ..get(
+                "/jobs/{id}/status",
+                documents,
+                "Where a request stands",
+                read,
+                handler!(docgenie::status),
+            )
+        },
+        Route {
+            params: request_and_part(),
+            gives: Content::json::<docgenie::Status>(),
+            fails: &[404],
+            ..get(
+                "/jobs/{id}/{part}/status",
+                documents,
+                "Where a request of a user stands",
+                read,
+                handler!(docgenie::status),
+            )
+        },
+        Route {
+            params: request_id(),
+            gives: Content::json::<docgenie::Status>(),
+            fails: &[404],
+            ..get(
+                "/generate/async/status/{id}",
+                documents,
+                "Where a request stands, by its old address",
+                read,
+                handler!(docgenie::status),
+            )
+        },
+        Route {
+            params: request_id(),
+            gives: Content::Media("application/zip"),
+            fails: &[404, 409],
+            ..get(
+                "/jobs/{id}/download",
+                documents,
+                "The ZIP of a request",
+                read,
+                handler!(docgenie::download),
+            )
+        },
+        Route {
+            params: request_and_part(),
+            gives: Content::Media("application/zip"),
+            fails: &[404, 409],
+            ..get(
+                "/jobs/{id}/{part}/download",
+                documents,
+                "The ZIP of a request of a user",
+                read,
+                handler!(docgenie::download),
+            )
+        },
+        Route {
+            params: request_id(),
+            gives: Content::Media("application/zip"),
+            fails: &[404, 409],
+            ..get(
+                "/generate/async/result/{id}",
+                documents,
+                "The ZIP of a request, by its old address",
+                read,
+                handler!(docgenie::download),
+            )
+        },
+        Route {
+            params: [
+                vec![Param::path("user_id", "The user")],
+                page("How many requests to list"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            gives: Content::json::<docgenie::UserJobs>(),
+            ..get(
+                "/jobs/user/{user_id}",
+                documents,
+                "The requests of a user, newest first",
+                read,
+                handler!(docgenie::user_jobs),
+            )
+        },
+        Route {
+            gives: Content::json::<Vec<crate::service::Summary>>(),
+            ..get(
+                "/pipelines",
+                generic,
+                "The pipelines there are",
+                read,
+                handler!(pipelines::list),
+            )
+        },
+        Route {
+            params: vec![Param::path("name", "The pipeline")],
+            gives: Content::json::<crate::service::Description>(),
+            fails: &[404],
+            ..get(
+                "/pipelines/{name}",
+                generic,
+                "A pipeline with its parameters and its text",
+                read,
+                handler!(pipelines::show),
+            )
+        },
+        Route {
+            params: vec![Param::path("name", "The pipeline")],
+            body: Some(Content::Media("application/toml")),
+            fails: &[409, 413],
+            ..route(
+                Method::PUT,
+                "/pipelines/{name}",
+                generic,
+                "Upload a pipeline",
+                admin,
+                handler!(pipelines::upload, body),
+            )
+        },
+        Route {
+            params: vec![Param::path("name", "The pipeline")],
+            fails: &[404],
+            ..route(
+                Method::DELETE,
+                "/pipelines/{name}",
+                generic,
+                "Remove an uploaded pipeline",
+                admin,
+                handler!(pipelines::remove),
+            )
+        },
+        Route {
+            params: vec![Param::path("name", "The pipeline")],
+            body: Some(Content::json::<pipelines::RunRequest>()),
+            gives: Content::json::<runs::RunView>(),
+            fails: &[404, 409, 503],
+            ..post(
+                "/pipelines/{name}/runs",
+                generic,
+                "Queue a run of a pipeline",
+                run,
+                handler!(pipelines::run, body),
+            )
+        },
+        Route {
+            params: page("How many runs to list"),
+            gives: Content::json::<runs::RunList>(),
+            ..get(
+                "/runs",
+                generic,
+                "Runs, newest first",
+                read,
+                handler!(runs::list),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::json::<runs::RunView>(),
+            fails: &[404],
+            ..get("/runs/{id}", generic, "A run", read, handler!(runs::show))
+        },
+        Route {
+            params: run_id(),
+            gives: Content::Media("text/event-stream"),
+            fails: &[404],
+            ..get(
+                "/runs/{id}/events",
+                generic,
+                "What happens to a run, as it happens",
+                read,
+                handler!(events::stream),
+            )
+        },
+        Route {
+            params: [run_id(), page("How many failed documents to list")]
+                .into_iter()
+                .flatten()
+                .collect(),
+            fails: &[404],
+            ..get(
+                "/runs/{id}/failures",
+                generic,
+                "The documents of a run that failed, and why",
+                read,
+                handler!(runs::failures),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::json::<Vec<results::Artifact>>(),
+            fails: &[404, 409],
+            ..get(
+                "/runs/{id}/artifacts",
+                generic,
+                "The files that a run has made",
+                read,
+                handler!(results::list),
+            )
+        },
+        Route {
+            params: vec![
+                Param::path("id", "A run, such as `run-17`"),
+                Param::path("path", "A file's path in the dataset"),
+            ],
+            gives: Content::Media("application/octet-stream"),
+            fails: &[404, 409],
+            ..get(
+                "/runs/{id}/artifacts/{*path}",
+                generic,
+                "A file that a run has made",
+                read,
+                handler!(results::file),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::Media("application/zip"),
+            fails: &[404, 409],
+            ..get(
+                "/runs/{id}/download",
+                generic,
+                "All files of a run as a ZIP",
+                read,
+                handler!(results::zip),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::json::<runs::RunView>(),
+            fails: &[404, 409],
+            ..post(
+                "/runs/{id}/cancel",
+                generic,
+                "End a run",
+                run,
+                handler!(runs::cancel),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::json::<runs::RunView>(),
+            fails: &[404, 409],
+            ..post(
+                "/runs/{id}/pause",
+                generic,
+                "Stop a run until it is resumed",
+                run,
+                handler!(runs::pause),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::json::<runs::RunView>(),
+            fails: &[404, 409],
+            ..post(
+                "/runs/{id}/resume",
+                generic,
+                "Let a paused run go on",
+                run,
+                handler!(runs::resume),
+            )
+        },
+        Route {
+            params: run_id(),
+            gives: Content::json::<runs::RunView>(),
+            fails: &[404, 409],
+            ..post(
+                "/runs/{id}/retry",
+                generic,
+                "Run an ended run once more",
+                run,
+                handler!(runs::retry),
+            )
+        },
+        Route {
+            params: run_id(),
+            fails: &[404, 409],
+            ..route(
+                Method::DELETE,
+                "/runs/{id}",
+                generic,
+                "Forget an ended run and remove its files",
+                run,
+                handler!(runs::remove),
+            )
+        },
+    ]
+}
+
+/// The routes as axum serves them.
+pub(crate) fn router(service: Arc<Service>) -> Router {
+    let mut router = Router::new();
+    for route in table() {
+        let route: &'static Route = Box::leak(Box::new(route));
+        let filter = if route.method == Method::GET {
+            MethodFilter::GET
+        } else if route.method == Method::POST {
+            MethodFilter::POST
+        } else if route.method == Method::PUT {
+            MethodFilter::PUT
+        } else {
+            MethodFilter::DELETE
+        };
+        let handle =
+            move |State(service): State<Arc<Service>>, path: RawPathParams, request: Request| {
+                answer(route, service, path, request)
+            };
+        router = router.route(route.path, on(filter, handle));
+    }
+    router
+        .fallback(async || ApiError::not_found("Not Found"))
+        .method_not_allowed_fallback(async || {
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
+        })
+        .with_state(service)
+}
+
+async fn answer(
+    route: &'static Route,
+    service: Arc<Service>,
+    path: RawPathParams,
+    request: Request,
+) -> Response {
+    let (head, body) = request.into_parts();
+    match call(route, service, &path, head) {
+        Ok(call) => (route.handler)(call, body).await.into_response(),
+        Err(error) => error.into_response(),
+    }
+}
+
+fn call(
+    route: &Route,
+    service: Arc<Service>,
+    path: &RawPathParams,
+    head: Parts,
+) -> ApiResult<Call> {
+    let caller = match route.scope {
+        Some(scope) => service.gate.admit(&head.headers, scope)?,
+        None => Caller::nobody(),
+    };
+    let query = head.uri.query().unwrap_or_default();
+    let query = url::form_urlencoded::parse(query.as_bytes());
+    let query: HashMap<String, String> = query.into_owned().collect();
+    let mut faults = Vec::new();
+    let mut integers = HashMap::new();
+    for param in route.params.iter().filter(|param| !param.in_path) {
+        match param.check(query.get(param.name)) {
+            Ok(Some(number)) => drop(integers.insert(param.name, number)),
+            Ok(None) => {}
+            Err(fault) => faults.push(fault),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(ApiError::invalid(faults));
+    }
+    let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+    Ok(Call {
+        service,
+        caller,
+        headers: head.headers,
+        path: path.iter().map(owned).collect(),
+        query,
+        integers,
+    })
+}
+
+impl Param {
+    /// The number that a value of the query stands for, where it is one.
+    fn check(&self, value: Option<&String>) -> Result<Option<u64>, Fault> {
+        let fault = |kind, message| Fault {
+            kind,
+            at: vec![json!("query"), json!(self.name)],
+            message,
+            input: json!(value),
+        };
+        match (&self.kind, value) {
+            (Kind::Integer { default, .. }, None) => Ok(Some(*default)),
+            (Kind::Integer { min, max, .. }, Some(text)) => {
+                let number: i128 = text.parse().map_err(|_| {
+                    let message =
+                        "Input should be a valid integer, unable to parse string as an integer";
+                    fault("int_parsing", message.to_owned())
+                })?;
+                if number < i128::from(*min) {
+                    let message = format!("Input should be greater than or equal to {min}");
+                    return Err(fault("greater_than_equal", message));
+                }
+                match u64::try_from(number) {
+                    Ok(number) if number <= *max => Ok(Some(number)),
+                    _ => {
+                        let message = format!("Input should be less than or equal to {max}");
+                        Err(fault("less_than_equal", message))
+                    }
+                }
+            }
+            (Kind::Choice(choices), Some(text)) if !choices.contains(&text.as_str()) => {
+                let message = format!("Input should be one of: {}", choices.join(", "));
+                Err(fault("enum", message))
+            }
+            _ => Ok(None),
+        }
+    }
+}

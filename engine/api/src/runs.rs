@@ -1,0 +1,244 @@
+//! Runs: look at them, steer them, forget them.
+
+use axum::{Json, response::IntoResponse};
+use docgenie_document::code::Problem;
+use docgenie_runtime::job::{JobStore, RunId, RunRecord, RunState};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    error::{ApiError, ApiResult},
+    results,
+    routes::Call,
+    service::Service,
+};
+
+/// A run as clients see it.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RunView {
+    /// Its name.
+    id: String,
+    /// The request that it came from, where one was named.
+    request_id: Option<String>,
+    pipeline: String,
+    params: Map<String, Value>,
+    seed: u64,
+    state: &'static str,
+    /// Documents asked for; 0 until the run has begun.
+    documents: u64,
+    succeeded: u64,
+    failed: u64,
+    /// In the order of the pipeline.
+    stages: Vec<StageView>,
+    #[schemars(with = "Option<Map<String, Value>>")]
+    problem: Option<Problem>,
+    created_at: String,
+    updated_at: String,
+    started_at: Option<String>,
+    ended_at: Option<String>,
+}
+
+/// What a stage has done in a run.
+#[derive(Serialize, JsonSchema)]
+struct StageView {
+    id: String,
+    /// Documents it has finished.
+    done: u64,
+    /// Of these, how many were remembered.
+    remembered: u64,
+    failed: u64,
+    /// Milliseconds of work, summed over documents.
+    spent_ms: u64,
+}
+
+/// A page of runs.
+#[derive(Serialize, JsonSchema)]
+pub(crate) struct RunList {
+    runs: Vec<RunView>,
+    count: usize,
+    limit: u64,
+    offset: u64,
+}
+
+impl RunView {
+    pub(crate) fn of(run: &RunRecord) -> Self {
+        let begun = !run.stages.is_empty();
+        Self {
+            id: run.id.to_string(),
+            request_id: run.spec.origin.as_ref().map(|it| it.request.clone()),
+            pipeline: run.spec.pipeline.clone(),
+            params: run.spec.params.clone(),
+            seed: run.spec.seed.0,
+            state: word(run.state),
+            documents: run.documents,
+            succeeded: run.succeeded,
+            failed: run.failed,
+            stages: run
+                .stages
+                .iter()
+                .map(|(id, progress)| StageView {
+                    id: id.clone(),
+                    done: progress.done,
+                    remembered: progress.hits,
+                    failed: progress.failed,
+                    spent_ms: progress.spent_ms,
+                })
+                .collect(),
+            problem: run.problem.clone(),
+            created_at: time(run.created_at),
+            updated_at: time(run.updated_at),
+            started_at: begun.then(|| time(run.started_at)),
+            ended_at: run.ended_at.map(time),
+        }
+    }
+}
+
+pub(crate) const fn word(state: RunState) -> &'static str {
+    match state {
+        RunState::Queued => "queued",
+        RunState::Running => "running",
+        RunState::Paused => "paused",
+        RunState::Completed => "completed",
+        RunState::Failed => "failed",
+        RunState::Cancelled => "cancelled",
+        RunState::Interrupted => "interrupted",
+    }
+}
+
+/// Milliseconds since 1970 as RFC 3339 in UTC, to the second.
+pub(crate) fn time(at: u64) -> String {
+    let seconds = i64::try_from(at / 1_000).unwrap_or_default();
+    let time = jiff::Timestamp::from_second(seconds).unwrap_or_default();
+    time.to_string()
+}
+
+/// The run that a path names, where the caller may see it: another's is as one that is not there.
+pub(crate) async fn of(call: &Call) -> ApiResult<RunRecord> {
+    let name = call.path("id");
+    let unknown = || ApiError::not_found(format!("there is no run `{name}`"));
+    let id: RunId = name.parse().map_err(|_| unknown())?;
+    let run = call.service.queue.jobs().run(id).await?;
+    let owner = run.spec.origin.as_ref().map(|origin| origin.owner.as_str());
+    if call.caller.sees(owner.unwrap_or_default()) {
+        Ok(run)
+    } else {
+        Err(ApiError::no_such_run(id))
+    }
+}
+
+pub(crate) async fn list(call: Call) -> ApiResult {
+    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
+    let jobs = call.service.queue.jobs();
+    let (mut runs, mut skip) = (Vec::new(), offset as usize);
+    // Runs of others are passed over, a page at a time.
+    let mut from = 0;
+    while runs.len() < limit as usize {
+        let page = jobs.runs(1_000, from).await?;
+        if page.is_empty() {
+            break;
+        }
+        from += page.len();
+        for run in page {
+            let owner = run.spec.origin.as_ref().map(|origin| origin.owner.as_str());
+            if !call.caller.sees(owner.unwrap_or_default()) {
+                continue;
+            }
+            if skip > 0 {
+                skip -= 1;
+            } else if runs.len() < limit as usize {
+                runs.push(RunView::of(&run));
+            }
+        }
+    }
+    let count = runs.len();
+    let list = RunList {
+        runs,
+        count,
+        limit,
+        offset,
+    };
+    Ok(Json(list).into_response())
+}
+
+pub(crate) async fn show(call: Call) -> ApiResult {
+    let run = of(&call).await?;
+    Ok(Json(RunView::of(&run)).into_response())
+}
+
+pub(crate) async fn failures(call: Call) -> ApiResult {
+    let run = of(&call).await?;
+    let letters = call.service.queue.jobs().dead_letters(run.id).await?;
+    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
+    let shown: Vec<_> = letters
+        .iter()
+        .skip(offset as usize)
+        .take(limit as usize)
+        .filter_map(|letter| {
+            let (stage, problem) = letter.failure.as_ref()?;
+            let document = letter.document.to_string();
+            Some(json!({ "document": document, "stage": stage, "problem": problem }))
+        })
+        .collect();
+    let body =
+        json!({ "failures": shown, "count": letters.len(), "limit": limit, "offset": offset });
+    Ok(Json(body).into_response())
+}
+
+pub(crate) async fn cancel(call: Call) -> ApiResult {
+    let run = of(&call).await?.id;
+    let mut changes = call.service.queue.jobs().watch(run);
+    call.service.queue.cancel(run).await?;
+    // A run under way ends within the time of the calls under way.
+    let patience = std::time::Duration::from_secs(2);
+    let jobs = call.service.queue.jobs();
+    let ended = async {
+        while !jobs.run(run).await?.state.terminal() {
+            changes.changed().await.ok();
+        }
+        Ok::<_, ApiError>(())
+    };
+    // Where it takes longer, the state says so.
+    drop(tokio::time::timeout(patience, ended).await);
+    now(&call.service, run).await
+}
+
+pub(crate) async fn pause(call: Call) -> ApiResult {
+    let run = of(&call).await?.id;
+    call.service.queue.pause(run).await?;
+    now(&call.service, run).await
+}
+
+pub(crate) async fn resume(call: Call) -> ApiResult {
+    let run = of(&call).await?.id;
+    call.service.queue.resume(run).await?;
+    now(&call.service, run).await
+}
+
+pub(crate) async fn retry(call: Call) -> ApiResult {
+    let run = of(&call).await?.id;
+    call.caller.count_run()?;
+    call.service.queue.retry(run).await?;
+    now(&call.service, run).await
+}
+
+pub(crate) async fn remove(call: Call) -> ApiResult {
+    let run = of(&call).await?;
+    forget(&call.service, &run).await?;
+    Ok(Json(json!({ "removed": run.id.to_string() })).into_response())
+}
+
+/// Forgets a run and removes what it has made.
+pub(crate) async fn forget(service: &Service, run: &RunRecord) -> ApiResult<()> {
+    service.queue.jobs().remove(run.id).await?;
+    if let Some(origin) = &run.spec.origin {
+        service.directory.remove(run.id, origin);
+    }
+    results::remove(service, run).await;
+    Ok(())
+}
+
+async fn now(service: &Service, run: RunId) -> ApiResult {
+    let run = service.queue.jobs().run(run).await?;
+    Ok(Json(RunView::of(&run)).into_response())
+}

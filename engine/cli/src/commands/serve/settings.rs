@@ -1,0 +1,181 @@
+//! The settings of the service: a file, the environment over it, options over both.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use docgenie_document::Code;
+use serde::Deserialize;
+
+use crate::{
+    args::ServeArguments,
+    report::{self, Status, Stop},
+};
+
+/// The settings cannot be read.
+const BAD_SETTINGS: Code = Code::new("DG0918");
+const FILE: &str = "docgenie.toml";
+
+/// What the service can be told. Each field is a key of the file; `DOCGENIE_` and its name in
+/// capitals is its variable.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Settings {
+    pub(super) listen: SocketAddr,
+    pub(super) public_url: Option<String>,
+    pub(super) no_auth: bool,
+    pub(super) runs: usize,
+    pub(super) jobs: Option<usize>,
+    pub(super) queue: usize,
+    pub(super) runs_per_user: usize,
+    pub(super) grace_s: u64,
+    /// 0 keeps everything.
+    pub(super) retention_hours: u64,
+    pub(super) cors_origins: Vec<String>,
+    pub(super) allow_private_addresses: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            public_url: None,
+            no_auth: false,
+            runs: 2,
+            jobs: None,
+            queue: 10_000,
+            runs_per_user: 1_000,
+            grace_s: 30,
+            retention_hours: 168,
+            cors_origins: Vec::new(),
+            allow_private_addresses: false,
+        }
+    }
+}
+
+/// Variables of the original service, and what became of them.
+const OF_THE_ORIGINAL: &[(&str, &str)] = &[
+    (
+        "REDIS_URL",
+        "there is no Redis: jobs are kept in DOCGENIE_HOME",
+    ),
+    (
+        "RQ_QUEUE_NAME",
+        "there is no Redis: jobs are kept in DOCGENIE_HOME",
+    ),
+    (
+        "SUPABASE_URL",
+        "there is no Supabase: jobs are kept in DOCGENIE_HOME",
+    ),
+    (
+        "SUPABASE_KEY",
+        "there is no Supabase: jobs are kept in DOCGENIE_HOME",
+    ),
+    (
+        "HANDWRITING_SERVICE_URL",
+        "handwriting is no service of its own",
+    ),
+    ("RUNPOD_API_KEY", "handwriting is no service of its own"),
+    (
+        "OCR_SERVICE_URL",
+        "documents are read by Tesseract, in the engine",
+    ),
+    (
+        "OCR_ENGINE",
+        "documents are read by Tesseract, in the engine",
+    ),
+    ("BATCH_DATA_DIR", "batches are kept in DOCGENIE_HOME"),
+    ("MESSAGE_DATA_DIR", "answers are kept in DOCGENIE_HOME"),
+];
+
+impl Settings {
+    pub(super) fn of(arguments: &ServeArguments, home: &Path) -> Result<Self, Stop> {
+        let mut settings = Self::of_file(arguments.config.as_deref(), home)?;
+        settings.read_environment()?;
+        for (name, now) in OF_THE_ORIGINAL {
+            if std::env::var_os(name).is_some() {
+                report::talk(&format!("warning: {name} changes nothing: {now}"));
+            }
+        }
+        let ServeArguments {
+            listen,
+            runs,
+            jobs,
+            public_url,
+            ..
+        } = arguments;
+        settings.listen = listen.unwrap_or(settings.listen);
+        settings.runs = runs.unwrap_or(settings.runs);
+        settings.jobs = jobs.or(settings.jobs);
+        settings.public_url = public_url.clone().or(settings.public_url);
+        settings.no_auth |= arguments.no_auth;
+        settings.allow_private_addresses |= arguments.allow_private_addresses;
+        Ok(settings)
+    }
+
+    fn of_file(given: Option<&Path>, home: &Path) -> Result<Self, Stop> {
+        let places = [PathBuf::from(FILE), home.join(FILE)];
+        let found = given.map(Path::to_owned);
+        let found = found.or_else(|| places.into_iter().find(|path| path.is_file()));
+        let Some(path) = found else {
+            return Ok(Self::default());
+        };
+        let failed = |error: &(dyn std::error::Error + 'static)| {
+            let message = format!("the settings in `{}` cannot be read", path.display());
+            Stop::new(Status::BadInput, BAD_SETTINGS, message)
+                .because(error)
+                .hint("docs/service.md has a commented docgenie.toml")
+        };
+        let text = std::fs::read_to_string(&path).map_err(|error| failed(&error))?;
+        toml::from_str(&text).map_err(|error| failed(&error))
+    }
+
+    fn read_environment(&mut self) -> Result<(), Stop> {
+        take("LISTEN", &mut self.listen)?;
+        take("NO_AUTH", &mut self.no_auth)?;
+        take("RUNS", &mut self.runs)?;
+        take("QUEUE", &mut self.queue)?;
+        take("RUNS_PER_USER", &mut self.runs_per_user)?;
+        take("GRACE_S", &mut self.grace_s)?;
+        take("RETENTION_HOURS", &mut self.retention_hours)?;
+        take("ALLOW_PRIVATE_ADDRESSES", &mut self.allow_private_addresses)?;
+        if let Some(url) = variable("PUBLIC_URL") {
+            self.public_url = Some(url);
+        }
+        if let Some(origins) = variable("CORS_ORIGINS") {
+            let origins = origins.split(',').map(|origin| origin.trim().to_owned());
+            self.cors_origins = origins.collect();
+        }
+        let mut jobs = 0;
+        take("JOBS", &mut jobs)?;
+        self.jobs = Some(jobs).filter(|jobs| *jobs > 0).or(self.jobs);
+        Ok(())
+    }
+
+    pub(super) const fn grace(&self) -> Duration {
+        Duration::from_secs(self.grace_s)
+    }
+
+    pub(super) fn retention(&self) -> Option<Duration> {
+        let hours = Some(self.retention_hours).filter(|hours| *hours > 0)?;
+        Some(Duration::from_secs(hours.saturating_mul(3_600)))
+    }
+}
+
+fn variable(name: &str) -> Option<String> {
+    let value = std::env::var(format!("DOCGENIE_{name}")).ok();
+    value.filter(|value| !value.is_empty())
+}
+
+fn take<T: std::str::FromStr>(name: &str, setting: &mut T) -> Result<(), Stop> {
+    if let Some(value) = variable(name) {
+        *setting = value.parse().map_err(|_| {
+            let message = format!("DOCGENIE_{name} cannot be `{value}`");
+            Stop::new(Status::BadInput, BAD_SETTINGS, message)
+                .hint("docs/service.md lists the settings and what they can be")
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,463 @@
+"""Uses the HTTP service as its clients do: `service.py ENGINE SCENARIO`.
+
+Nothing beyond the standard library, so that the requests are those that anybody could send.
+"""
+
+import atexit
+import base64
+import contextlib
+import http.client
+import http.server
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+import zipfile
+import zlib
+
+PATIENCE = 120
+
+
+def png(width=240, height=320, colour=(180, 40, 40)):
+    """A picture of one colour."""
+    row = b"\0" + bytes(colour) * width
+    def chunk(kind, data):
+        body = kind + data
+        return len(data).to_bytes(4, "big") + body + zlib.crc32(body).to_bytes(4, "big")
+    header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([8, 2, 0, 0, 0])
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+            + chunk(b"IDAT", zlib.compress(row * height)) + chunk(b"IEND", b""))
+
+
+@contextlib.contextmanager
+def seeds():
+    """A server of seed images; gives the address of one."""
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = png()
+            self.send_response(200 if self.path.endswith(".png") else 404)
+            self.send_header("Content-Type", "image/png")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/seed.png"
+    finally:
+        server.shutdown()
+
+
+class Service:
+    """A service over a home; can be killed and started again."""
+
+    def __init__(self, engine, home, *options, env=None):
+        self.engine, self.home, self.options = engine, home, options
+        self.env = {**os.environ, "DOCGENIE_HOME": home, "ANTHROPIC_API_KEY": "", **(env or {})}
+        self.key = None
+        atexit.register(lambda: self.process.kill())
+        self.start()
+
+    def start(self):
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [self.engine, "serve", "--listen", "127.0.0.1:0", "--allow-private-addresses", *self.options],
+            env=self.env, stderr=subprocess.PIPE, text=True)
+        talk = []
+        for line in self.process.stderr:
+            talk.append(line)
+            found = re.search(r"listening at http://([\d.:]+)", line)
+            if found:
+                self.address = found[1]
+                break
+        else:
+            raise AssertionError(f"the service did not start: {''.join(talk)}")
+        self.ready_after = time.monotonic() - began
+        self.talk = talk
+        threading.Thread(target=lambda: talk.extend(self.process.stderr), daemon=True).start()
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(PATIENCE) == 0, self.process.returncode
+
+    def ask(self, method, path, body=None, headers=None, raw=None):
+        """Status, headers and body of an answer; JSON is decoded."""
+        headers = dict(headers or {})
+        if self.key:
+            headers["Authorization"] = f"Bearer {self.key}"
+        if body is not None:
+            raw = json.dumps(body).encode()
+        if raw is not None:
+            headers.setdefault("Content-Type", "application/json")
+        request = urllib.request.Request(f"http://{self.address}{path}", raw, headers, method=method)
+        try:
+            answer = urllib.request.urlopen(request, timeout=PATIENCE)
+        except urllib.error.HTTPError as error:
+            answer = error
+        data = answer.read()
+        if answer.headers.get_content_type() == "application/json":
+            data = json.loads(data)
+        return answer.status, answer.headers, data
+
+    def get(self, path, status=200):
+        got, _, body = self.ask("GET", path)
+        assert got == status, (path, got, body)
+        return body
+
+    def post(self, path, body, status=200, headers=None):
+        got, _, answer = self.ask("POST", path, body, headers)
+        assert got == status, (path, got, answer)
+        return answer
+
+    def until(self, path, wanted):
+        """Polls until `wanted` holds of the answer."""
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end:
+            answer = self.get(path)
+            if wanted(answer):
+                return answer
+            time.sleep(0.05)
+        raise AssertionError(f"{path}: {answer}")
+
+
+def completed(answer):
+    assert answer["status"] != "failed", answer
+    return answer["status"] == "completed"
+
+
+def request(address, **prompt_params):
+    prompt_params.setdefault("doc_type", "invoice")
+    return {"seed_images": [address], "prompt_params": prompt_params}
+
+
+def protocol(engine, home, address):
+    """Every route of the original's protocol."""
+    service = Service(engine, home)
+    assert service.get("/")["message"]
+    assert service.get("/health") == {"status": "healthy", "version": "1.0.0"}
+    assert service.get("/livez") and service.get("/readyz") and service.get("/version")["engine"]
+    assert b"docgenie_runs_waiting 0" in service.ask("GET", "/metrics")[2]
+    for page in ["/docs", "/redoc"]:
+        html = service.ask("GET", page)[2].decode()
+        for asset in re.findall(r'(?:src|href)="(/assets/[^"]+)"', html):
+            status, _, data = service.ask("GET", asset)
+            assert status == 200 and len(data) > 50, asset
+        assert "//" not in html.replace("</", ""), f"{page} loads from elsewhere"
+
+    # JSON, minimal.
+    answer = service.post("/generate", request(address, num_solutions=2, seed=7))
+    assert answer["success"] and answer["total_documents"] == 2
+    assert answer["message"] == "Successfully generated 2 documents"
+    assert any("no language model" in warning for warning in answer["warnings"])
+    for index, document in enumerate(answer["documents"]):
+        assert document["document_id"] == f"{answer['request_id']}_{index}"
+        assert document["html"] and document["css"] and document["ground_truth"]
+        assert base64.b64decode(document["pdf_base64"]).startswith(b"%PDF")
+        assert 50 < document["page_width_mm"] < 500 and document["page_height_mm"] > 50
+        assert len(document["bboxes"]) > 20
+        for box in document["bboxes"]:
+            assert 0 <= box["x"] <= box["x"] + box["width"] <= 1.000001, box
+        for absent in ["ocr_results", "normalized_bboxes_word", "gt_verification", "token_mapping"]:
+            assert absent not in document, absent
+    again = service.post("/generate", request(address, num_solutions=2, seed=7))
+    assert [it["html"] for it in again["documents"]] == [it["html"] for it in answer["documents"]]
+
+    # JSON, with everything that can be asked.
+    everything = request(
+        address, seed=8, enable_ocr=True, enable_bbox_normalization=True, enable_gt_verification=True,
+        enable_analysis=True, enable_debug_visualization=True, enable_dataset_export=True,
+        output_detail="dataset", enable_handwriting=True, enable_visual_elements=True)
+    answer = service.post("/generate", everything)
+    document = answer["documents"][0]
+    assert document["ocr_results"]["words"] and document["normalized_bboxes_word"]
+    assert document["gt_verification"]["passed"] and document["image_base64"]
+    assert document["token_mapping"]["handwriting"]["total_count"] == 0
+    assert answer["dataset_export"]["msgpack_base64"] and answer["analysis"]
+    told = " ".join(answer["warnings"])
+    assert "handwriting" in told and "visual elements" in told
+
+    # ZIP, in both layouts.
+    status, headers, data = service.ask("POST", "/generate/pdf", request(address, num_solutions=2))
+    assert status == 200 and headers["Content-Type"] == "application/zip"
+    assert headers["Content-Disposition"].startswith("attachment")
+    names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+    assert "docgenie_documents/pdf/pdf_final/document_2.pdf" in names, names
+    assert "docgenie_documents/dataset.msgpack" not in names
+    metadata = json.loads(zipfile.ZipFile(io.BytesIO(data)).read("docgenie_documents/metadata.json"))
+    assert metadata["structure_version"] == "2.0"
+    generation = metadata["generation_metadata"]
+    assert generation["api_mode"] == "sync" and generation["request_id"]
+    assert generation["prompt_params"]["num_solutions"] == 2
+    data = service.ask("POST", "/generate/pdf?zip_layout=flat", request(address))[2]
+    names = zipfile.ZipFile(io.BytesIO(data)).namelist()
+    for name in ["document_1.pdf", "document_1/document.html", "document_1/ground_truth.json",
+                 "document_1/bboxes.json", "README.md", "metadata.json"]:
+        assert f"docgenie_documents/{name}" in names, (name, names)
+
+    # A job.
+    body = {**request(address, num_solutions=3), "user_id": 123}
+    job = service.post("/generate/async", body)
+    assert job["status"] == "queued" and job["estimated_time_minutes"] >= 1
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", job["created_at"]), job
+    done = service.until(job["poll_url"], completed)
+    assert done["document_count"] == 3 and done["file_size_mb"] > 0
+    status, _, data = service.ask("GET", done["download_url"].split(service.address)[1])
+    assert status == 200 and zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+    old = service.ask("GET", f"/generate/async/result/{job['request_id']}")
+    assert old[2] == data
+    assert service.get(f"/generate/async/status/{job['request_id']}") == done
+    listed = service.get("/jobs/user/123?limit=50&offset=0")
+    assert listed["user_id"] == 123 and listed["count"] == 1, listed
+    assert listed["jobs"][0]["request_id"] == job["request_id"]
+    assert service.get("/jobs/user/999") == {"user_id": 999, "jobs": [], "count": 0, "limit": 50, "offset": 0}
+
+    # The newest gateway names requests `user/uuid`, and sends what Swagger UI has filled in.
+    name = "77/3f1c2b1e-0000-4000-8000-000000000001"
+    body = {**request(address), "request_id": name, "google_drive_token": "string"}
+    job = service.post("/generate/async", body)
+    assert job["request_id"] == name and "Drive" not in " ".join(job["warnings"])
+    service.until(f"/jobs/{name}/status", completed)
+    assert service.get(f"/jobs/{name.replace('/', '%2F')}/status")["status"] == "completed"
+    assert service.get("/jobs/user/77")["count"] == 1
+    assert service.post("/generate/async", body, 409)["detail"]
+
+    # What cannot be.
+    for body, place in [
+        ({}, "seed_images"), ({"seed_images": []}, "seed_images"),
+        ({"seed_images": ["no address"]}, "seed_images"),
+        ({"seed_images": ["file:///etc/passwd"]}, "seed_images"),
+        ({"seed_images": [address] * 11}, "seed_images"),
+        (request(address, num_solutions=6), "num_solutions"),
+        (request(address, num_solutions="two"), "num_solutions"),
+        (request(address, handwriting_ratio=1.5), "handwriting_ratio"),
+        (request(address, output_detail="pdf_only"), "output_detail"),
+        ({**request(address), "request_id": "../../etc"}, "request_id"),
+    ]:
+        detail = service.post("/generate", body, 422)["detail"]
+        assert isinstance(detail, list) and place in str(detail[0]["loc"]), (body, detail)
+    assert "not found" in service.get("/jobs/nobody/status", 404)["detail"]
+    for path in ["/jobs/..%2f..%2fetc/status", "/jobs/%00/status", "/jobs/a/b/c/status", "/nowhere"]:
+        assert service.ask("GET", path)[0] == 404, path
+    assert service.ask("GET", "/generate")[0] == 405
+    assert service.ask("POST", "/generate", raw=b"{", headers={})[0] == 422
+    assert service.ask("POST", "/generate", raw=b"[" * 100_000)[0] == 422
+    assert service.ask("POST", "/generate", raw=b" " * (2 << 20))[0] == 413
+    assert service.ask("POST", "/generate", raw=b"x=1", headers={
+        "Content-Type": "application/x-www-form-urlencoded"})[0] == 415
+    assert service.get("/jobs/user/1?limit=0", 422)["detail"][0]["loc"] == ["query", "limit"]
+    service.stop()
+
+
+def generic(engine, home, address):
+    """Any pipeline: uploaded, run, watched, steered, removed."""
+    service = Service(engine, home)
+    shipped = {it["name"] for it in service.get("/pipelines")}
+    assert {"docgenie", "invoices", "documents"} <= shipped, shipped
+    described = service.get("/pipelines/invoices")
+    assert "[[stage]]" in described["toml"] and described["params"][0]["name"] == "count"
+
+    toml = described["toml"].replace('name = "invoices"', 'name = "mine"')
+    assert service.ask("PUT", "/pipelines/mine", raw=toml.encode())[0] == 200
+    broken = toml.replace('uses = "render"', 'uses = "rendr"')
+    status, _, answer = service.ask("PUT", "/pipelines/broken", raw=broken.encode())
+    assert status == 422 and "rendr" in answer["detail"][0]["msg"], answer
+    assert service.ask("PUT", "/pipelines/invoices", raw=toml.encode())[0] == 409
+
+    run = service.post("/pipelines/mine/runs", {"params": {"count": 3, "ocr": False}, "seed": 5}, 202)
+    done = service.until(f"/runs/{run['id']}", lambda it: it["state"] == "completed")
+    assert done["succeeded"] == 3 and done["seed"] == 5 and done["stages"][0]["done"] == 3
+    files = {it["path"] for it in service.get(f"/runs/{run['id']}/artifacts")}
+    assert "metadata.json" in files and "pdf/pdf_final/document_3.pdf" in files
+    data = service.ask("GET", f"/runs/{run['id']}/artifacts/pdf/pdf_final/document_3.pdf")
+    assert data[2].startswith(b"%PDF") and "sandbox" in data[1]["Content-Security-Policy"]
+    for path in ["../../keys.json", "..%2f..%2fkeys.json", "%2fetc%2fpasswd", "no/such"]:
+        assert service.ask("GET", f"/runs/{run['id']}/artifacts/{path}")[0] == 404, path
+    data = service.ask("GET", f"/runs/{run['id']}/download")[2]
+    assert len(zipfile.ZipFile(io.BytesIO(data)).namelist()) == len(files)
+
+    # Events: all of them, then those behind one.
+    def events(last=None):
+        connection = http.client.HTTPConnection(service.address, timeout=PATIENCE)
+        connection.request("GET", f"/runs/{run['id']}/events",
+                           headers={"Last-Event-ID": last} if last else {})
+        text = connection.getresponse().read().decode()
+        return re.findall(r"id: (\d+)\nevent: (\S+)\ndata: (.*)", text) or re.findall(
+            r"event: (\S+)\ndata: (.*)\nid: (\d+)", text)
+    told = events()
+    names = [next(part for part in event if part.isalpha()) for event in told]
+    assert names[0] == "queued" and names[1] == "running" and names[-1] == "completed", told
+    assert names.count("document") == 3
+    assert events("3") == told[3:]
+
+    # Steering.
+    long = {"params": {"count": 2000, "ocr": False}}
+    run = service.post("/pipelines/mine/runs", long, 202)["id"]
+    service.until(f"/runs/{run}", lambda it: it["succeeded"] > 3)
+    service.post(f"/runs/{run}/pause", None)
+    paused = service.until(f"/runs/{run}", lambda it: it["state"] == "paused")
+    time.sleep(0.3)
+    assert service.get(f"/runs/{run}")["succeeded"] == paused["succeeded"]
+    service.post(f"/runs/{run}/pause", None, 409)
+    service.post(f"/runs/{run}/resume", None)
+    service.until(f"/runs/{run}", lambda it: it["succeeded"] > paused["succeeded"])
+    resumed = service.get(f"/runs/{run}")
+    assert resumed["stages"][0]["remembered"] >= paused["succeeded"], resumed
+    began = time.monotonic()
+    assert service.post(f"/runs/{run}/cancel", None)["state"] == "cancelled"
+    assert time.monotonic() - began < 2
+    service.post(f"/runs/{run}/cancel", None, 409)
+    assert service.ask("GET", f"/runs/{run}/artifacts")[0] == 409
+    assert service.ask("DELETE", f"/runs/{run}")[0] == 200
+    service.get(f"/runs/{run}", 404)
+    assert len(service.get("/runs")["runs"]) == 1
+    assert service.ask("DELETE", "/pipelines/mine")[0] == 200
+    service.get("/pipelines/mine", 404)
+    bad = service.post("/pipelines/invoices/runs", {"params": {"count": 0}}, 422)
+    assert "count" in bad["detail"][0]["msg"], bad
+    service.post("/pipelines/invoices/runs", {"parms": {}}, 422)
+    service.post("/pipelines/nobody/runs", {}, 404)
+    service.stop()
+
+
+def access(engine, home, address):
+    """Keys, owners, rates, secrets."""
+    def keys(*arguments):
+        made = subprocess.run([engine, "keys", *arguments], env={**os.environ, "DOCGENIE_HOME": home},
+                              capture_output=True, text=True, check=True)
+        return made.stdout.strip()
+    refused = subprocess.run([engine, "serve", "--listen", "0.0.0.0:0"], capture_output=True, text=True,
+                             env={**os.environ, "DOCGENIE_HOME": home})
+    assert refused.returncode == 2 and "DG0915" in refused.stderr, refused.stderr
+    one, other, reader = keys("create", "one"), keys("create", "other"), keys("create", "r", "--scope", "read")
+    admin, slow = keys("create", "a", "--scope", "admin"), keys("create", "s", "--requests-per-minute", "2")
+    service = Service(engine, home, "-vv")
+    assert service.get("/health") and service.get("/runs", 401)["hint"]
+    service.key = one
+    secret = "sk-canary-4711"
+    body = {**request(address), "api_key": secret, "provider": "template", "google_drive_token": "canary-4712",
+            "user_id": 5}
+    job = service.post("/generate/async", body)
+    assert "Google Drive" in " ".join(job["warnings"])
+    service.until(job["poll_url"], completed)
+    run = service.get("/runs")["runs"][0]["id"]
+    for key in [other, reader]:
+        service.key = key
+        service.get(job["poll_url"], 404)
+        service.get(f"/runs/{run}", 404)
+        assert service.get("/runs")["runs"] == [] and service.get("/jobs/user/5")["count"] == 0
+        assert service.ask("POST", f"/runs/{run}/cancel")[0] == (403 if key == reader else 404)
+    service.key = reader
+    service.post("/generate/async", request(address), 403)
+    service.key = admin
+    assert service.get(f"/runs/{run}")["state"] == "completed"
+    service.key = one
+    assert service.ask("PUT", "/pipelines/x", raw=b"")[0] == 403
+    service.key = slow
+    assert [service.ask("GET", "/runs")[0] for _ in range(3)] == [200, 200, 429]
+    service.key = "dg_000000000000_wrong"
+    service.get("/runs", 401)
+    service.key = one
+    keys("revoke", one.split("_")[1])
+    end = time.monotonic() + 5
+    while service.ask("GET", "/runs")[0] != 401:
+        assert time.monotonic() < end, "a revoked key is still let in"
+        time.sleep(0.2)
+    service.stop()
+    # The secrets stand nowhere: not in the log, not in the home.
+    for canary in [secret, "canary-4712", one]:
+        assert canary not in "".join(service.talk)
+        for folder, _, files in os.walk(home):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    assert canary.encode() not in file.read(), (canary, folder, name)
+
+
+def survival(engine, home, address):
+    """`kill -9` under load: what was acknowledged is done, once, whatever the client has heard."""
+    service = Service(engine, home)
+    acknowledged, lock, stop = {}, threading.Lock(), threading.Event()
+
+    def client(number):
+        count = 0
+        while not stop.is_set():
+            count += 1
+            key = f"{number}-{count}"
+            body = {**request(address, seed=count), "user_id": number}
+            for _ in range(200):
+                try:
+                    status, _, answer = service.ask("POST", "/generate/async", body, {"Idempotency-Key": key})
+                except (OSError, http.client.HTTPException, json.JSONDecodeError):
+                    time.sleep(0.1)  # The service is gone; it will be back at another address.
+                    continue
+                if status == 409:
+                    continue
+                assert status == 200, answer
+                with lock:
+                    assert acknowledged.setdefault(key, answer["request_id"]) == answer["request_id"]
+                break
+            time.sleep(0.02)
+
+    clients = [threading.Thread(target=client, args=(number,), daemon=True) for number in range(4)]
+    for thread in clients:
+        thread.start()
+    for round in range(3):
+        time.sleep(0.7)
+        service.kill()
+        service.start()
+    stop.set()
+    for thread in clients:
+        thread.join(PATIENCE)
+    assert len(acknowledged) > 10, acknowledged
+    # The same key gives the same job; another body under it is refused.
+    key, name = next(iter(acknowledged.items()))
+    number, count = key.split("-")
+    body = {**request(address, seed=int(count)), "user_id": int(number)}
+    assert service.post("/generate/async", body, headers={"Idempotency-Key": key})["request_id"] == name
+    service.post("/generate/async", {**body, "model": "x"}, 422, {"Idempotency-Key": key})
+    for name in acknowledged.values():
+        service.until(f"/jobs/{name}/status", completed)
+    runs = service.get("/runs?limit=1000")["runs"]
+    names = [run["request_id"] for run in runs]
+    assert len(names) == len(set(names)) and set(acknowledged.values()) <= set(names)
+    service.stop()
+    left = subprocess.run(["pgrep", "-f", home], capture_output=True, text=True).stdout
+    assert not left.strip().splitlines()[1:], f"processes are left: {left}"
+
+
+def stopping(engine, home, address):
+    """A stop drains, refuses what comes, and hands back what it cannot finish."""
+    service = Service(engine, home, env={"DOCGENIE_GRACE_S": "1"})
+    run = service.post("/pipelines/invoices/runs", {"params": {"count": 3000, "ocr": False}}, 202)["id"]
+    service.until(f"/runs/{run}", lambda it: it["succeeded"] > 2)
+    service.process.send_signal(signal.SIGTERM)
+    began = time.monotonic()
+    assert service.process.wait(20) == 0
+    assert 0.9 < time.monotonic() - began < 15
+    service.start()
+    again = service.until(f"/runs/{run}", lambda it: it["state"] == "running" and it["succeeded"] > 2)
+    assert again["stages"][0]["remembered"] > 0, again
+    service.post(f"/runs/{run}/cancel", None)
+    service.stop()
+
+
+SCENARIOS = {it.__name__: it for it in [protocol, generic, access, survival, stopping]}
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as home, seeds() as address:
+        SCENARIOS[sys.argv[2]](os.path.abspath(sys.argv[1]), home, address)
