@@ -520,7 +520,7 @@ struct Last(Arc<Mutex<Option<String>>>);
 
 impl Observer for Last {
     fn progress(&self, event: &Progress) {
-        if let Progress::Stage { stage, .. } = event {
+        if let Progress::Stage { stage, .. } | Progress::Delivering { stage } = event {
             let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if last.as_ref() != Some(stage) {
                 *last = Some(stage.clone());
