@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::{
     access::{Gate, Keys},
     directory::Directory,
+    integrations::Integrations,
     vault::Vault,
 };
 
@@ -120,6 +121,7 @@ pub struct Service {
     pub(crate) pipelines: Arc<dyn Pipelines>,
     pub(crate) gate: Gate,
     pub(crate) directory: Directory,
+    pub(crate) integrations: Integrations,
     pub(crate) vault: Vault,
 }
 
@@ -137,6 +139,7 @@ impl Service {
     ) -> Result<Self, docgenie_runtime::job::StoreError> {
         let directory = Directory::of(queue.jobs()).await?;
         Ok(Self {
+            integrations: Integrations::of(&config.home),
             config,
             queue,
             pipelines,
