@@ -96,6 +96,10 @@ mod tests {
         residents.close().await;
         assert_eq!(one.0.load(Ordering::Relaxed), 1);
         assert!(!Residents::default().get("one", make).unwrap().1);
-        assert!(residents.get("one", || Err::<Counted, _>("broken")).is_err());
+        assert!(
+            residents
+                .get("one", || Err::<Counted, _>("broken"))
+                .is_err()
+        );
     }
 }
