@@ -10,6 +10,7 @@
 mod commands;
 mod dataset;
 mod hostile;
+mod models;
 mod pages;
 mod plugins;
 mod plugins_files;

@@ -31,7 +31,7 @@ use crate::{
 };
 
 pub(crate) use request::GenerateRequest;
-use request::{Asked, GENERATE_REQUEST, ZipLayout};
+use request::{Asked, GENERATE_REQUEST, Mode, ZipLayout};
 pub(crate) use response::GenerateResponse;
 pub(crate) use status::{Accepted, Status, UserJobs};
 
@@ -54,24 +54,24 @@ async fn take(
     call: Call,
     body: Body,
     form: Form,
-    mode: &'static str,
+    mode: Mode,
 ) -> ApiResult<(Arc<Service>, RunId, Asked)> {
     let (service, caller) = (call.service.clone(), call.caller.clone());
     let key = idempotency_key(&call.headers)?;
     let layout = call.query("zip_layout").and_then(ZipLayout::named);
     let bytes = body::json_bytes(&call.headers, body).await?;
     let request: GenerateRequest = GENERATE_REQUEST.read(&bytes)?;
-    let asked = request.checked(layout)?;
+    let asked = request.checked(layout, mode)?;
     let name = asked.request_id.clone();
     let request = name.unwrap_or_else(|| Uuid::new_v4().to_string());
-    let mut digested = format!("{mode}\n").into_bytes();
+    let mut digested = format!("{}\n", mode.name()).into_bytes();
     digested.extend(body::canonical(&bytes));
     let origin = Origin {
         request: request.clone(),
         owner: caller.owner.clone(),
         user: asked.user(),
         face: FACE.to_owned(),
-        body: json!({ "mode": mode, "warnings": asked.warnings }),
+        body: json!({ "mode": mode.name(), "warnings": asked.warnings }),
         idempotency: key.map(|key| Idempotency {
             key,
             body: Digest::of(&digested),
@@ -110,7 +110,7 @@ fn sealed(service: &Service, asked: &Asked) -> ApiResult<Option<String>> {
 
 /// `POST /generate`
 pub(crate) async fn generate(call: Call, body: Body) -> ApiResult {
-    let (service, run, asked) = take(call, body, Form::Folder, "sync").await?;
+    let (service, run, asked) = take(call, body, Form::Folder, Mode::Sync).await?;
     let record = finished(&service, run).await?;
     let made = results::blocking(move || response::of(&record, &asked));
     Ok(Json(made.await?).into_response())
@@ -118,7 +118,7 @@ pub(crate) async fn generate(call: Call, body: Body) -> ApiResult {
 
 /// `POST /generate/pdf`
 pub(crate) async fn generate_pdf(call: Call, body: Body) -> ApiResult {
-    let (service, run, _) = take(call, body, Form::Zip, "sync").await?;
+    let (service, run, _) = take(call, body, Form::Zip, Mode::Sync).await?;
     let record = finished(&service, run).await?;
     let mut response = results::zip_of(&service, &record).await?;
     let request = request_of(&record);
@@ -135,7 +135,7 @@ pub(crate) async fn generate_pdf(call: Call, body: Body) -> ApiResult {
 
 /// `POST /generate/async`
 pub(crate) async fn generate_async(call: Call, body: Body) -> ApiResult {
-    let (service, run, asked) = take(call, body, Form::Zip, "async").await?;
+    let (service, run, asked) = take(call, body, Form::Zip, Mode::Async).await?;
     let record = service.queue.jobs().run(run).await?;
     let minutes = status::estimate(&service, asked.documents()).await;
     Ok(Json(Accepted::of(&record, minutes)).into_response())

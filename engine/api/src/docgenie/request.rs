@@ -220,6 +220,23 @@ impl Default for PromptParams {
     }
 }
 
+/// Whether whoever asks waits for the documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Sync,
+    Async,
+}
+
+impl Mode {
+    /// The word of the protocol.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+        }
+    }
+}
+
 /// A request that was checked.
 pub(super) struct Asked {
     pub(super) request_id: Option<String>,
@@ -233,7 +250,7 @@ pub(super) struct Asked {
 
 impl GenerateRequest {
     /// Checks what a schema cannot, and settles what was left open.
-    pub(super) fn checked(self, layout: Option<ZipLayout>) -> ApiResult<Asked> {
+    pub(super) fn checked(self, layout: Option<ZipLayout>, mode: Mode) -> ApiResult<Asked> {
         let mut faults: Vec<Fault> = Vec::new();
         for (index, address) in self.seed_images.iter().enumerate() {
             let parsed = url::Url::parse(address);
@@ -278,6 +295,8 @@ impl GenerateRequest {
             || std::env::var("ANTHROPIC_API_KEY").is_ok_and(|key| !key.is_empty());
         let provider = match self.provider {
             Some(provider) => provider,
+            // Who does not wait for the answer has it at half the price.
+            None if has_key && mode == Mode::Async => ProviderName::AnthropicBatch,
             None if has_key => ProviderName::Anthropic,
             None => {
                 warnings.push(
@@ -353,7 +372,7 @@ impl Asked {
     }
 
     /// Parameters of the pipeline.
-    pub(super) fn params(&self, request: &str, mode: &str) -> Map<String, Value> {
+    pub(super) fn params(&self, request: &str, mode: Mode) -> Map<String, Value> {
         let mut params = match json!(self.request.prompt_params) {
             Value::Object(params) => params,
             _ => Map::new(),
@@ -370,7 +389,7 @@ impl Asked {
             ("zip_layout", json!(self.layout)),
             ("request_id", json!(request)),
             ("user_id", json!(self.user_number())),
-            ("api_mode", json!(mode)),
+            ("api_mode", json!(mode.name())),
         ];
         params.extend(given.map(|(name, value)| (name.to_owned(), value)));
         if let Some(model) = filled(self.request.model.as_deref()) {

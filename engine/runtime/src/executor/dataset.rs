@@ -189,7 +189,7 @@ impl Dataset {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let seed = self.facts.seed.of_document(outcome.id.index());
+        let seed = self.facts.seed;
         let mut position = 0;
         while let Some(instance) = self.stages.get_mut(position) {
             let mut added = instance.add(outcome, seed, folder).await;
@@ -314,12 +314,13 @@ impl DatasetStageInstance {
     async fn add(
         &mut self,
         outcome: &DocumentOutcome,
-        seed: Seed,
+        run: Seed,
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         let context = DocumentContext {
             id: outcome.id,
-            seed: seed.derive(&self.id),
+            seed: run.of_document(outcome.id.index()).derive(&self.id),
+            run_seed: run.derive(&self.id),
             slots: outcome.slots.only(&self.reads),
         };
         caught(self.stage.add(&context, folder)).await
