@@ -14,7 +14,7 @@ use std::{
 use docgenie_document::{Code, code::Problem};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 use crate::{
     clock,
@@ -445,7 +445,8 @@ impl Shared {
                 let shared = self.clone();
                 self.tasks.spawn(async move {
                     // A task of its own, so that a panic leaves the queue as it is.
-                    let work = tokio::spawn(shared.clone().turn(run, halt, stage));
+                    let turn = shared.clone().turn(run, halt, stage);
+                    let work = tokio::spawn(turn.instrument(info_span!("run", %run)));
                     if let Err(panic) = work.await {
                         error!(%run, %panic, "a run panicked");
                         shared.fail(run, broken(&panic)).await;

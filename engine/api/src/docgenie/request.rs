@@ -392,11 +392,19 @@ impl Asked {
             ("api_mode", json!(mode.name())),
         ];
         params.extend(given.map(|(name, value)| (name.to_owned(), value)));
-        if let Some(model) = filled(self.request.model.as_deref()) {
+        let model = filled(self.request.model.as_deref());
+        if let Some(model) = model.or_else(usual_model) {
             params.insert("model".to_owned(), json!(model));
         }
         params
     }
+}
+
+/// The model that the service was started with, by the names that the original knows.
+fn usual_model() -> Option<String> {
+    let names = ["CLAUDE_MODEL", "LLM_MODEL"];
+    let found = names.iter().find_map(|name| std::env::var(name).ok());
+    filled(found.as_deref())
 }
 
 /// A text that somebody has filled in.

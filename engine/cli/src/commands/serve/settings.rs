@@ -55,6 +55,26 @@ impl Default for Settings {
     }
 }
 
+/// What may stand behind `DOCGENIE_` in the name of a variable.
+const SETTINGS: &[&str] = &[
+    "ALLOW_PRIVATE_ADDRESSES",
+    "ALLOW_WASI",
+    "CORS_ORIGINS",
+    "DROPBOX_API_URL",
+    "GOOGLE_API_URL",
+    "GRACE_S",
+    "HOME",
+    "JOBS",
+    "LISTEN",
+    "NO_AUTH",
+    "PUBLIC_URL",
+    "QUEUE",
+    "RETENTION_HOURS",
+    "RUNS",
+    "RUNS_PER_USER",
+    "SECRET_KEY",
+];
+
 /// Variables of the original service, and what became of them.
 const OF_THE_ORIGINAL: &[(&str, &str)] = &[
     (
@@ -94,6 +114,11 @@ impl Settings {
     pub(super) fn of(arguments: &ServeArguments, home: &Path) -> Result<Self, Stop> {
         let mut settings = Self::of_file(arguments.config.as_deref(), home)?;
         settings.read_environment()?;
+        for name in unknown_variables() {
+            report::talk(&format!(
+                "warning: {name} is no setting of the service; docs/service.md lists them"
+            ));
+        }
         for (name, now) in OF_THE_ORIGINAL {
             if std::env::var_os(name).is_some() {
                 report::talk(&format!("warning: {name} changes nothing: {now}"));
@@ -162,6 +187,16 @@ impl Settings {
         let hours = Some(self.retention_hours).filter(|hours| *hours > 0)?;
         Some(Duration::from_secs(hours.saturating_mul(3_600)))
     }
+}
+
+/// Variables that look like settings and are none.
+fn unknown_variables() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown = names.filter(|name| {
+        let setting = name.strip_prefix("DOCGENIE_");
+        setting.is_some_and(|setting| !SETTINGS.contains(&setting))
+    });
+    unknown.collect()
 }
 
 fn variable(name: &str) -> Option<String> {
