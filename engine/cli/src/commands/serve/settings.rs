@@ -59,6 +59,7 @@ impl Default for Settings {
 const SETTINGS: &[&str] = &[
     "ALLOW_PRIVATE_ADDRESSES",
     "ALLOW_WASI",
+    "CHROMIUM",
     "CORS_ORIGINS",
     "DROPBOX_API_URL",
     "GOOGLE_API_URL",
@@ -73,6 +74,7 @@ const SETTINGS: &[&str] = &[
     "RUNS",
     "RUNS_PER_USER",
     "SECRET_KEY",
+    "WASM_RUSTC",
 ];
 
 /// Variables of the original service, and what became of them.
