@@ -112,13 +112,14 @@ impl Bench {
 
     fn run<'c>(&self, command: &'c mut Command) -> &'c mut Command {
         let command = command.arg("run").arg(&self.file).args(["--seed", "7"]);
-        command.args(["--format", "json", "--out"]).arg(self.out())
+        command.arg("--out").arg(self.out())
     }
 
     /// Runs it to a good end and gives the last event.
     #[track_caller]
     fn made(&self, server: &Server) -> Value {
-        let printed = output(self.run(&mut server.engine(&self.home)));
+        let mut command = server.engine(&self.home);
+        let printed = output(self.run(&mut command).args(["--format", "json"]));
         serde_json::from_str(printed.lines().last().unwrap()).unwrap()
     }
 
@@ -306,7 +307,8 @@ fn expired_and_overloaded_questions_go_into_another_batch() {
     let server = Server::start(&json!({"outcomes": ["errored", "canceled"]}));
     let bench = Bench::new(BATCH);
     let mut command = server.engine(&bench.home);
-    let ended = bench.run(&mut command).output().unwrap();
+    let command = bench.run(&mut command).args(["--format", "json"]);
+    let ended = command.output().unwrap();
     assert_eq!(ended.status.code(), Some(1));
     let printed = String::from_utf8(ended.stdout).unwrap();
     let finished: Value = serde_json::from_str(printed.lines().last().unwrap()).unwrap();

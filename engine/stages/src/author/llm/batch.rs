@@ -28,7 +28,7 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use super::{
-    LOST_IN_BATCH, Model, UNKEPT_ANSWERS,
+    LOST_IN_BATCH, Model, UNKEPT_ANSWERS, UNKNOWN_MODEL,
     answers::{Answer, Answers},
     anthropic,
     endpoint::{Declined, Endpoint, code_of},
@@ -302,11 +302,13 @@ impl Underway {
         }
         match self.create(&body).await {
             Ok(batch) => self.finish(batch).await,
-            Err(failure) => {
-                // Nothing has been created, so there is nothing to come back to.
-                self.forget().await;
+            Err(declined) => {
+                // Where it may have been created, the file stays, so that it is looked for later.
+                if !declined.may_be_done() {
+                    self.forget().await;
+                }
                 self.lose_all(&Lost {
-                    failure,
+                    failure: declined.failure,
                     again: false,
                 });
             }
@@ -335,7 +337,7 @@ impl Underway {
 
     /// The new batch's name. Where it is not known whether it was created, it is looked for before
     /// it is created again.
-    async fn create(&self, body: &Value) -> Result<String, StageFailure> {
+    async fn create(&self, body: &Value) -> Result<String, Declined> {
         let mut attempt = 1;
         loop {
             let endpoint = &self.batches.endpoint;
@@ -343,15 +345,14 @@ impl Underway {
                 Ok(created) => match created.get("id").and_then(Value::as_str) {
                     Some(batch) => return Ok(batch.to_owned()),
                     None => {
-                        return Err(
-                            Lost::because("its reply has no `id`".to_owned(), false).failure
-                        );
+                        let cause = "its reply has no `id`".to_owned();
+                        return Err(Declined::of(Lost::because(cause, false).failure));
                     }
                 },
                 Err(declined) => declined,
             };
             if !declined.may_be_done() || attempt == ATTEMPTS {
-                return Err(declined.failure);
+                return Err(declined);
             }
             warn!(cause = %declined.failure, "it is not known whether the batch was created");
             if let Some(batch) = self.look_for().await? {
@@ -431,6 +432,11 @@ impl Underway {
                     let outcome = outcomes.remove(asked).unwrap_or_else(|| Err(lost()));
                     self.batches.deliver(*asked, &outcome);
                 }
+            }
+            // It was removed, or is another account's.
+            Err(failure) if failure.problem.code == UNKNOWN_MODEL.as_str() => {
+                self.forget().await;
+                self.lose_all(&Lost::because(format!("{batch} is not there"), true));
             }
             // The file stays: whoever comes next waits for the batch again.
             Err(failure) => self.lose_all(&Lost {
