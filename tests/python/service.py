@@ -305,6 +305,21 @@ def generic(engine, home, address):
     assert names.count("document") == 3
     assert events("3") == told[3:]
 
+    # Files that come with a request.
+    toml = 'name = "files"\n\n[[stage]]\nuses = "input"\n'
+    assert service.ask("PUT", "/pipelines/files", raw=toml.encode())[0] == 200
+    part = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n{}\r\n'
+    body = part.format("request", "", '{"seed": 1}')
+    body += part.format("file", '; filename="../../one.txt"', "one")
+    body += part.format("file", '; filename="two.txt"', "two") + "--x--\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, _, sent = service.ask("POST", "/pipelines/files/runs", raw=body.encode(), headers=form)
+    assert status == 202, sent
+    done = service.until(f"/runs/{sent['id']}", lambda it: it["state"] in ["completed", "failed"])
+    assert done["state"] == "completed" and done["succeeded"] == 2, done
+    assert service.ask("DELETE", f"/runs/{sent['id']}")[0] == 200
+    assert service.ask("DELETE", "/pipelines/files")[0] == 200
+
     # Steering.
     long = {"params": {"count": 2000, "ocr": False}}
     run = service.post("/pipelines/mine/runs", long, 202)["id"]
