@@ -44,6 +44,7 @@ pub fn document() -> Value {
             "version": "1.0.0",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
+        "tags": ["documents", "pipelines and runs", "about the service"].map(|name| json!({ "name": name })),
         "paths": paths,
         "components": {
             "schemas": schemas,

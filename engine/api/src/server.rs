@@ -14,7 +14,7 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tracing::{Instrument, debug, info, info_span};
 
 use crate::{routes, runs, service::Service};
@@ -127,7 +127,8 @@ async fn around(request: Request, next: Next) -> Response {
 fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers(Any)
+        // A star would leave out `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([header::CONTENT_DISPOSITION, header::RETRY_AFTER]);
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(Any);
