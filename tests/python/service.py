@@ -471,7 +471,46 @@ def stopping(engine, home, address):
     service.stop()
 
 
-SCENARIOS = {it.__name__: it for it in [protocol, generic, access, survival, stopping]}
+def models(engine, home, address):
+    """A language model writes: the key of the request, the batch of jobs, what is not paid twice."""
+    server = os.path.join(os.path.dirname(os.path.abspath(__file__)), "model_server.py")
+    with tempfile.TemporaryDirectory() as folder:
+        model = subprocess.Popen([sys.executable, server, folder], stdout=subprocess.PIPE, text=True)
+        atexit.register(model.kill)
+        url = f"http://127.0.0.1:{model.stdout.readline().strip()}"
+        service = Service(engine, home, env={"ANTHROPIC_BASE_URL": url, "BATCH_POLL_INTERVAL": "1"})
+        # Nobody has a key, and one that is not right.
+        body = {**request(address, seed=3, num_solutions=2), "provider": "anthropic"}
+        assert "ANTHROPIC_API_KEY" in service.post("/generate", body, 401)["detail"]
+        service.post("/generate", {**body, "api_key": "wrong"}, 401)
+        # At once, with the seed image before the model.
+        answer = service.post("/generate", {**body, "api_key": "sk-test", "provider": None})
+        assert answer["total_documents"] == 2 and answer["warnings"] == [], answer["warnings"]
+        for document in answer["documents"]:
+            assert document["ground_truth"] and len(document["bboxes"]) > 3, document
+        # The other half of the price: several jobs, one batch.
+        names = [service.post("/generate/async", {**request(address, seed=seed), "api_key": "sk-test"})
+                 for seed in [4, 5]]
+        for name in names:
+            service.until(name["poll_url"], completed)
+        with open(os.path.join(folder, "log.jsonl")) as log:
+            calls = [json.loads(line) for line in log]
+        created = [call for call in calls if call["method"] == "POST" and call["path"].endswith("/batches")]
+        assert len(created) == 1 and len(created[0]["body"]["requests"]) == 2, created
+        asked = [call for call in calls if call["path"].endswith("/messages")]
+        assert "image" in json.dumps(asked[-1]["body"]["messages"])
+        # The same once more is not asked for again.
+        service.post("/generate", {**body, "api_key": "sk-test"})
+        with open(os.path.join(folder, "log.jsonl")) as log:
+            assert len(log.readlines()) == len(calls)
+        service.stop()
+        for folder, _, files in os.walk(home):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    assert b"sk-test" not in file.read(), (folder, name)
+
+
+SCENARIOS = {it.__name__: it for it in [protocol, generic, access, survival, stopping, models]}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, seeds() as address:

@@ -529,3 +529,51 @@ impl Observer for Last {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: QueueLimits = QueueLimits {
+        running: 1,
+        waiting: 4,
+        per_user: 3,
+    };
+
+    #[test]
+    fn users_take_turns() {
+        let mut state = State::default();
+        for (user, run) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5), ("b", 6)] {
+            state.line_up(user.to_owned(), RunId(run));
+        }
+        let order: Vec<u64> = std::iter::from_fn(|| Some(state.next()?.1.0)).collect();
+        assert_eq!(order, [1, 4, 5, 2, 6, 3]);
+        assert!(state.waiting.is_empty() && state.turns.is_empty());
+    }
+
+    #[test]
+    fn more_than_the_limits_is_not_taken() {
+        let mut state = State::default();
+        let submit = |state: &mut State, user: &str, run| {
+            state.reserve(user, LIMITS).map(|()| {
+                state.coming -= 1;
+                state.line_up(user.to_owned(), RunId(run));
+            })
+        };
+        for run in 1..=3 {
+            submit(&mut state, "a", run).unwrap();
+        }
+        let quota = submit(&mut state, "a", 4);
+        assert!(matches!(quota, Err(SubmitError::Quota(3))), "{quota:?}");
+        submit(&mut state, "b", 5).unwrap();
+        let full = submit(&mut state, "b", 6);
+        assert!(matches!(full, Err(SubmitError::Full(4))), "{full:?}");
+        // One that has had its turn makes room.
+        let (user, _) = state.next().unwrap();
+        state.relieve(&user);
+        submit(&mut state, "a", 7).unwrap();
+        state.closing = true;
+        let closing = submit(&mut state, "c", 8);
+        assert!(matches!(closing, Err(SubmitError::Closing)), "{closing:?}");
+    }
+}
