@@ -42,9 +42,10 @@ bench: plugins ## Measure speed and memory, beside a Python program that does th
 	@scripts/plugins.sh benches/guests target/release/plugins-bench >/dev/null
 	cargo bench --quiet --locked -p docgenie-cli -p docgenie-tests --bench plugins
 
-docs: build ## Write the generated pages anew: stage reference and JSON Schema.
+docs: build ## Write the generated pages anew: stage reference, JSON Schema, OpenAPI.
 	$(ENGINE) stages --reference > docs/pipeline-reference.md
 	$(ENGINE) schema > docs/pipeline.schema.json
+	$(ENGINE) schema --openapi > docs/openapi.json
 
 clean: ## Remove what was built and made.
 	cargo clean

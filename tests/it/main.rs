@@ -17,6 +17,7 @@ mod plugins_files;
 mod plugins_javascript;
 mod program;
 mod runs;
+mod service;
 mod tidy;
 
 use std::path::Path;

@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc};
 use axum::{
     Json,
     body::Body,
-    http::{HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode},
     response::IntoResponse,
 };
 use docgenie_document::{Digest, code::Problem};
@@ -27,6 +27,7 @@ use crate::{
     results,
     routes::Call,
     runs,
+    server::REQUEST_ID,
     service::Service,
 };
 
@@ -37,6 +38,8 @@ pub(crate) use status::{Accepted, Status, UserJobs};
 
 /// The pipeline that requests are runs of.
 const PIPELINE: &str = "docgenie";
+/// What was asked and is done otherwise, where the answer is a file.
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("x-docgenie-warning");
 /// The face, as runs remember it.
 const FACE: &str = "docgenie";
 
@@ -123,11 +126,11 @@ pub(crate) async fn generate_pdf(call: Call, body: Body) -> ApiResult {
     let mut response = results::zip_of(&service, &record).await?;
     let request = request_of(&record);
     if let Ok(value) = HeaderValue::from_str(request) {
-        response.headers_mut().insert("x-request-id", value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     for warning in warnings_of(&record) {
         if let Ok(value) = HeaderValue::from_str(&warning) {
-            response.headers_mut().append("x-docgenie-warning", value);
+            response.headers_mut().append(WARNING, value);
         }
     }
     Ok(response)
@@ -157,28 +160,16 @@ pub(crate) async fn download(call: Call) -> ApiResult {
 
 /// `GET /jobs/user/{user_id}`
 pub(crate) async fn user_jobs(call: Call) -> ApiResult {
-    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
-    let user = call.path("user_id").to_owned();
+    let (user, page) = (call.path("user_id"), call.page());
     let base = base_of(&call);
-    let (mut jobs, mut skip) = (Vec::new(), offset);
-    for run in call.service.directory.user(&user) {
-        if jobs.len() as u64 == limit {
-            break;
-        }
-        let Ok(record) = call.service.queue.jobs().run(run).await else {
-            continue;
-        };
-        let owner = record.spec.origin.as_ref().map(|it| it.owner.as_str());
-        if !call.caller.sees(owner.unwrap_or_default()) {
-            continue;
-        }
-        if skip > 0 {
-            skip -= 1;
-        } else {
+    let mut jobs = Vec::new();
+    for run in call.service.directory.user(user, &call.caller, page) {
+        // One that was removed meanwhile is left out.
+        if let Ok(record) = call.service.queue.jobs().run(run).await {
             jobs.push(status::UserJob::of(&record, &base));
         }
     }
-    Ok(Json(UserJobs::of(&user, jobs, limit, offset)).into_response())
+    Ok(Json(UserJobs::of(user, jobs, page)).into_response())
 }
 
 /// The run of the request that a path names.

@@ -20,7 +20,10 @@ const PLACEHOLDER: &str = "string";
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct GenerateRequest {
     /// Addresses of pictures or PDFs whose look the documents are to take after.
-    #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 2048)))]
+    #[schemars(
+        length(min = 1, max = 10),
+        inner(length(max = 2048), regex(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://"))
+    )]
     seed_images: Vec<String>,
     /// What the documents are to be.
     #[serde(default)]
@@ -42,7 +45,10 @@ pub(crate) struct GenerateRequest {
     user_id: Option<UserId>,
     /// The name that the request is to have; `USER/UUID` also names the user. A new one without it.
     #[serde(default)]
-    #[schemars(length(max = 200))]
+    #[schemars(
+        length(max = 200),
+        regex(pattern = "^ *([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?)? *$")
+    )]
     request_id: Option<String>,
     /// An access token for Google Drive, where the documents are to go there.
     #[serde(default)]
@@ -61,8 +67,10 @@ pub(crate) struct GenerateRequest {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum UserId {
-    Number(i64),
-    Name(String),
+    Number(
+        #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))] i64,
+    ),
+    Name(#[schemars(length(max = 200))] String),
 }
 
 /// Who writes.
@@ -126,7 +134,10 @@ struct PromptParams {
     #[schemars(range(min = 1, max = 1000))]
     handwriting_num_inference_steps: u16,
     /// The hands to choose from.
-    #[schemars(length(max = 1000))]
+    #[schemars(
+        length(max = 1000),
+        inner(range(min = 0, max = 9_007_199_254_740_991_i64))
+    )]
     handwriting_writer_ids: Vec<i64>,
     /// Whether stamps, logos and the like are drawn into marked places.
     enable_visual_elements: bool,
