@@ -54,3 +54,8 @@ fn the_service_does_what_it_says_of_itself() {
 fn language_models_are_asked_once() {
     scenario("models");
 }
+
+#[test]
+fn the_snippets_of_the_documentation_run() {
+    scenario("documentation");
+}

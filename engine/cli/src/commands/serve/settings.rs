@@ -20,7 +20,7 @@ const FILE: &str = "docgenie.toml";
 
 /// What the service can be told. Each field is a key of the file; `DOCGENIE_` and its name in
 /// capitals is its variable.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
     pub(super) listen: SocketAddr,
@@ -215,4 +215,35 @@ fn take<T: std::str::FromStr>(name: &str, setting: &mut T) -> Result<(), Stop> {
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../../docs/service.md");
+
+    #[test]
+    fn the_documented_file_has_every_setting_with_its_default() {
+        let (_, file) = PAGE.split_once("```toml\n").unwrap();
+        let (file, _) = file.split_once("```").unwrap();
+        let set = |line: &&str| {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        let lines = file.lines().filter_map(|line| line.strip_prefix("# "));
+        let lines: Vec<_> = lines.filter(set).collect();
+        let mut settings: Settings = toml::from_str(&lines.join("\n")).unwrap();
+        // These are off by default, which no value says.
+        assert!(settings.public_url.take().is_some() && settings.jobs.take().is_some());
+        assert_eq!(settings, Settings::default());
+
+        let refused = toml::from_str::<Settings>("nothing = 1").unwrap_err();
+        for key in refused.message().split('`').skip(3).step_by(2) {
+            let start = format!("{key} = ");
+            assert!(lines.iter().any(|line| line.starts_with(&start)), "{key}");
+            let variable = format!("DOCGENIE_{}", key.to_uppercase());
+            assert!(PAGE.contains(&variable), "{variable}");
+        }
+    }
 }
