@@ -39,12 +39,14 @@ bench: plugins ## Measure speed and memory, beside a Python program that does th
 	@scripts/install-packages.sh bench
 	@$(MAKE) --no-print-directory $(VENV)/bench.stamp
 	@$(VENV)/bin/python benches/bench.py $(ENGINE)
+	@$(VENV)/bin/python benches/service.py $(ENGINE)
 	@scripts/plugins.sh benches/guests target/release/plugins-bench >/dev/null
 	cargo bench --quiet --locked -p docgenie-cli -p docgenie-tests --bench plugins
 
-docs: build ## Write the generated pages anew: stage reference and JSON Schema.
+docs: build ## Write the generated pages anew: stage reference, JSON Schema, OpenAPI.
 	$(ENGINE) stages --reference > docs/pipeline-reference.md
 	$(ENGINE) schema > docs/pipeline.schema.json
+	$(ENGINE) schema --openapi > docs/openapi.json
 
 clean: ## Remove what was built and made.
 	cargo clean

@@ -10,12 +10,14 @@
 mod commands;
 mod dataset;
 mod hostile;
+mod models;
 mod pages;
 mod plugins;
 mod plugins_files;
 mod plugins_javascript;
 mod program;
 mod runs;
+mod service;
 mod tidy;
 
 use std::path::Path;

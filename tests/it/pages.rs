@@ -3,7 +3,7 @@
 use std::fs;
 
 use crate::{
-    program::{engine, output},
+    program::{engine, output, program},
     root,
 };
 
@@ -23,4 +23,11 @@ fn the_stage_reference_is_up_to_date() {
 #[test]
 fn the_schema_is_up_to_date() {
     check(&["schema"], "docs/pipeline.schema.json");
+}
+
+#[test]
+fn the_description_of_the_service_is_up_to_date_and_valid() {
+    check(&["schema", "--openapi"], "docs/openapi.json");
+    let mut python = program("target/venv/bin/python");
+    output(python.args(["-m", "openapi_spec_validator", "docs/openapi.json"]));
 }

@@ -12,7 +12,9 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +28,7 @@ import zlib
 from storages import Storages, s3
 
 PATIENCE = 120
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def png(width=240, height=320, colour=(180, 40, 40)):
@@ -88,7 +91,8 @@ class Service:
             raise AssertionError(f"the service did not start: {''.join(talk)}")
         self.ready_after = time.monotonic() - began
         self.talk = talk
-        threading.Thread(target=lambda: talk.extend(self.process.stderr), daemon=True).start()
+        self.listener = threading.Thread(target=lambda: talk.extend(self.process.stderr), daemon=True)
+        self.listener.start()
 
     def kill(self):
         self.process.kill()
@@ -97,6 +101,7 @@ class Service:
     def stop(self):
         self.process.terminate()
         assert self.process.wait(PATIENCE) == 0, self.process.returncode
+        self.listener.join(PATIENCE)
 
     def ask(self, method, path, body=None, headers=None, raw=None):
         """Status, headers and body of an answer; JSON is decoded."""
@@ -113,7 +118,7 @@ class Service:
         except urllib.error.HTTPError as error:
             answer = error
         data = answer.read()
-        if answer.headers.get_content_type() == "application/json":
+        if data and answer.headers.get_content_type() == "application/json":
             data = json.loads(data)
         return answer.status, answer.headers, data
 
@@ -306,6 +311,21 @@ def generic(engine, home, address):
     assert names[0] == "queued" and names[1] == "running" and names[-1] == "completed", told
     assert names.count("document") == 3
     assert events("3") == told[3:]
+
+    # Files that come with a request.
+    toml = 'name = "files"\n\n[[stage]]\nuses = "input"\n'
+    assert service.ask("PUT", "/pipelines/files", raw=toml.encode())[0] == 200
+    part = '--x\r\nContent-Disposition: form-data; name="{}"{}\r\n\r\n{}\r\n'
+    body = part.format("request", "", '{"seed": 1}')
+    body += part.format("file", '; filename="../../one.txt"', "one")
+    body += part.format("file", '; filename="two.txt"', "two") + "--x--\r\n"
+    form = {"Content-Type": "multipart/form-data; boundary=x"}
+    status, _, sent = service.ask("POST", "/pipelines/files/runs", raw=body.encode(), headers=form)
+    assert status == 202, sent
+    done = service.until(f"/runs/{sent['id']}", lambda it: it["state"] in ["completed", "failed"])
+    assert done["state"] == "completed" and done["succeeded"] == 2, done
+    assert service.ask("DELETE", f"/runs/{sent['id']}")[0] == 200
+    assert service.ask("DELETE", "/pipelines/files")[0] == 200
 
     # Steering.
     long = {"params": {"count": 2000, "ocr": False}}
@@ -587,7 +607,198 @@ def stopping(engine, home, address):
     service.stop()
 
 
-SCENARIOS = {it.__name__: it for it in [protocol, generic, access, delivery, survival, stopping]}
+def models(engine, home, address):
+    """A language model writes: the key of the request, the batch of jobs, what is not paid twice."""
+    server = os.path.join(os.path.dirname(os.path.abspath(__file__)), "model_server.py")
+    with tempfile.TemporaryDirectory() as folder:
+        model = subprocess.Popen([sys.executable, server, folder], stdout=subprocess.PIPE, text=True)
+        atexit.register(model.kill)
+        url = f"http://127.0.0.1:{model.stdout.readline().strip()}"
+        service = Service(engine, home, env={"ANTHROPIC_BASE_URL": url, "BATCH_POLL_INTERVAL": "1"})
+        # Nobody has a key, and one that is not right.
+        body = {**request(address, seed=3, num_solutions=2), "provider": "anthropic"}
+        assert "ANTHROPIC_API_KEY" in service.post("/generate", body, 401)["detail"]
+        service.post("/generate", {**body, "api_key": "wrong"}, 401)
+        # At once, with the seed image before the model.
+        answer = service.post("/generate", {**body, "api_key": "sk-test", "provider": None})
+        assert answer["total_documents"] == 2 and answer["warnings"] == [], answer["warnings"]
+        for document in answer["documents"]:
+            assert document["ground_truth"] and len(document["bboxes"]) > 3, document
+        # The other half of the price: several jobs, one batch.
+        names = [service.post("/generate/async", {**request(address, seed=seed), "api_key": "sk-test"})
+                 for seed in [4, 5]]
+        for name in names:
+            service.until(name["poll_url"], completed)
+        with open(os.path.join(folder, "log.jsonl")) as log:
+            calls = [json.loads(line) for line in log]
+        created = [call for call in calls if call["method"] == "POST" and call["path"].endswith("/batches")]
+        assert len(created) == 1 and len(created[0]["body"]["requests"]) == 2, created
+        asked = [call for call in calls if call["path"].endswith("/messages")]
+        assert "image" in json.dumps(asked[-1]["body"]["messages"])
+        # The same once more is not asked for again.
+        service.post("/generate", {**body, "api_key": "sk-test"})
+        with open(os.path.join(folder, "log.jsonl")) as log:
+            assert len(log.readlines()) == len(calls)
+        service.stop()
+        for folder, _, files in os.walk(home):
+            for name in files:
+                with open(os.path.join(folder, name), "rb") as file:
+                    assert b"sk-test" not in file.read(), (folder, name)
+
+
+def hostile(engine, home, address):
+    """Clients that are slow, broken or mean any harm."""
+    page = "https://page.example"
+    service = Service(engine, home, env={"DOCGENIE_CORS_ORIGINS": page})
+    host, port = service.address.split(":")
+
+    def connect(sent):
+        connection = socket.create_connection((host, int(port)), PATIENCE)
+        with contextlib.suppress(OSError):  # It may be refused before all of it is sent.
+            connection.sendall(sent)
+        return connection
+
+    def statuses(sent, count):
+        """Of so many answers to these bytes, or of those before the service closes the connection."""
+        data, found = b"", []
+        with contextlib.closing(connect(sent)) as connection, contextlib.suppress(ConnectionError):
+            while len(found) < count and (chunk := connection.recv(1 << 16)):
+                data += chunk
+                found = [int(it) for it in re.findall(rb"HTTP/1.1 (\d{3}) ", data)]
+        return found
+
+    # Slow ones, which are dripping while the others are looked at.
+    began, ended = time.monotonic(), {}
+    form = (b"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a\"\r\n\r\n")
+
+    def drip(name, sent, drop):
+        connection = connect(sent)
+        connection.settimeout(1)
+        while True:
+            try:
+                answer = connection.recv(1 << 16)
+                ended[name] = time.monotonic() - began, answer
+                return
+            except TimeoutError:
+                with contextlib.suppress(OSError):
+                    connection.sendall(drop)
+            except ConnectionError:
+                ended[name] = time.monotonic() - began, b""
+                return
+
+    post = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{"
+    slow = [threading.Thread(target=drip, args=it, daemon=True) for it in [
+        ("silent", b"", b""), ("head", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"a"), ("body", post, b" ")]]
+    for thread in slow:
+        thread.start()
+
+    get = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    for sent, expected in [
+        (get * 3, [200, 200, 200]),
+        (get + b"\x16\x03\x01 no request\r\n\r\n", [200, 400]),
+        (b"GET /livez HTTP/9.9\r\nHost: x\r\n\r\n", [400]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * (1 << 20) + b"\r\n\r\n", [431]),
+        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 1000 + b"\r\n", [431]),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [414]),
+        (b"GET /jobs/%ff%fe/status HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
+        (b"GET /jobs/\xff/status HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
+        (b"GET /runs?limit=%ff HTTP/1.1\r\nHost: x\r\n\r\n", [422]),
+        (b"GET /runs?limit=" + b"9" * 400 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [422]),
+        (b"GET /runs?limit=1&limit=0 HTTP/1.1\r\nHost: x\r\n\r\n", [422]),
+        (b"GET /runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n", [200]),
+        (b"POST /pipelines/invoices/runs HTTP/1.1\r\nHost: x\r\nIdempotency-Key: \xff\r\n"
+         b"Content-Length: 2\r\n\r\n{}", [400]),
+        # Two lengths are how one request is hidden in another.
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", [400]),
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n{}", [400]),
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", [400]),
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", [415]),
+        # A body is asked for where it is wanted.
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+         [100, 422]),
+        (b"POST /generate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: text/html\r\n"
+         b"Content-Length: 2\r\n\r\n", [415]),
+    ]:
+        found = statuses(sent, len(expected))
+        assert found == expected, (sent[:200], found, expected)
+
+    for raw in [b'{"seed_images": [], "seed_images": []}', b'{"a": 1, "\\u0061": 2}', b'{"a": NaN}',
+                b'{"a": "\\ud800"}', b'\xff', b'{"a": 1e999}', b"null", b"[]", b"1", b""]:
+        status, _, answer = service.ask("POST", "/generate", raw=raw)
+        assert status == 422 and isinstance(answer["detail"], list), (raw, status, answer)
+    for raw, boundary in [(form, "x"), (form + b"a\r\n--x--\r\n", "y"), (b"", "x"), (b"a", "")]:
+        status = service.ask("POST", "/pipelines/invoices/runs", raw=raw, headers={
+            "Content-Type": f"multipart/form-data; boundary={boundary}"})[0]
+        assert status in (400, 422), (raw, status)
+    # Files of a request that is refused are not kept.
+    broken = form + b"a\r\n--x\r\nContent-Disposition: form-data; name=\"request\"\r\n\r\n{]\r\n--x--\r\n"
+    assert service.ask("POST", "/pipelines/invoices/runs", raw=broken, headers={
+        "Content-Type": "multipart/form-data; boundary=x"})[0] == 422
+    results = os.path.join(home, "results")
+    end = time.monotonic() + 5
+    while os.path.isdir(results) and os.listdir(results):
+        assert time.monotonic() < end, os.listdir(results)
+        time.sleep(0.05)
+
+    # HEAD is GET without the body; OPTIONS and TRACE are for nobody but browsers.
+    for path in ["/", "/openapi.json", "/runs"]:
+        status, headers, body = service.ask("HEAD", path)
+        assert status == 200 and int(headers["Content-Length"]) > 0 and body == b"", path
+    status, headers, _ = service.ask("TRACE", "/runs")
+    assert status == 405 and "GET" in headers["Allow"], (status, headers)
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    for origin, allowed in [(page, page), ("https://other.example", None)]:
+        status, headers, _ = service.ask("OPTIONS", "/generate", headers={"Origin": origin, **asked})
+        assert headers["Access-Control-Allow-Origin"] == allowed, (origin, headers.items())
+    assert headers["Access-Control-Allow-Headers"] == "authorization"
+    assert service.ask("GET", "/livez", headers={"Origin": page})[1]["Access-Control-Allow-Origin"] == page
+
+    for thread in slow:
+        thread.join(PATIENCE)
+    for name, [least, most], status in [("silent", (10, 25), b""), ("head", (10, 25), b""), ("body", (25, 45), b"408")]:
+        after, answer = ended[name]
+        assert least < after < most and status in answer, (name, after, answer)
+    assert service.get("/readyz")["status"] == "ready"
+    service.stop()
+    # Without origins of pages, browsers are told nothing.
+    service = Service(engine, home)
+    status, headers, _ = service.ask("OPTIONS", "/generate", headers={"Origin": page, **asked})
+    assert status == 405 and "Access-Control-Allow-Origin" not in headers
+    service.stop()
+
+
+def documentation(engine, home, address):
+    """The snippets of the documentation, and that it has one for each route in each language."""
+    with open(os.path.join(ROOT, "docs", "service.md")) as file:
+        page = file.read()
+    for language, command in [("bash", ["bash", "-eo", "pipefail"]), ("python", [sys.executable]),
+                              ("javascript", ["node"])]:
+        if not shutil.which(command[0]):
+            print(f"skipped: there is no `{command[0]}` to run {language} with")
+            continue
+        own = os.path.join(home, language)
+        service = Service(engine, os.path.join(own, "home"), "-v")
+        routes = {(method.upper(), path) for path, methods in service.get("/openapi.json")["paths"].items()
+                  for method in methods}
+        snippets = "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", page, re.M | re.S))
+        snippets = snippets.replace("http://localhost:8000", f"http://{service.address}")
+        snippets = snippets.replace("https://example.com/receipt.png", address)
+        script = os.path.join(own, "snippets.mjs")
+        with open(script, "w") as file:
+            file.write(snippets)
+        ended = subprocess.run([*command, script], cwd=own, capture_output=True, text=True, timeout=PATIENCE)
+        assert ended.returncode == 0, (language, ended.stdout[-2000:], ended.stderr)
+        service.stop()
+        asked = set(re.findall(r'method=(\w+) path="([^"?]+)"', "".join(service.talk)))
+        for method, path in sorted(routes):
+            assert f"`{method} {path}`" in page, f"`{method} {path}` is not documented"
+            pattern = re.sub(r"{path}", ".+", path)
+            pattern = re.sub(r"{\w+}", "[^/]+", pattern)
+            assert any(it == method and re.fullmatch(pattern, at) for it, at in asked), (language, method, path)
+
+
+SCENARIOS = {it.__name__: it for it in [protocol, generic, access, delivery, survival, stopping, models, hostile,
+                                        documentation]}
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as home, seeds() as address:

@@ -22,7 +22,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::error::{ApiError, ApiResult};
+use crate::{
+    error::{ApiError, ApiResult},
+    service::Config,
+};
 
 /// What keys begin with, so that people and scanners know one when they see it.
 const PREFIX: &str = "dg_";
@@ -213,6 +216,11 @@ impl Caller {
 /// Lets requests in or not.
 pub(crate) struct Gate {
     keys: Keys,
+    /// Names that a service without keys is reached by; any where there are none. A web page that has
+    /// its own name lead to this machine is not let in by them.
+    hosts: Option<Vec<String>>,
+    /// Origins of web pages that may change something.
+    origins: Vec<String>,
     state: Mutex<State>,
 }
 
@@ -249,9 +257,18 @@ impl Known {
 }
 
 impl Gate {
-    pub(crate) fn new(keys: Keys) -> Self {
+    pub(crate) fn new(keys: Keys, config: &Config) -> Self {
+        let public = config.public_url.as_ref();
+        let public = public.and_then(|url| url::Url::parse(url).ok());
+        let public = public.and_then(|url| url.host_str().map(str::to_owned));
+        let hosts = (!config.no_auth).then(|| {
+            let own = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned);
+            own.into_iter().chain(public).collect()
+        });
         Self {
             keys,
+            hosts,
+            origins: config.cors_origins.clone(),
             state: Mutex::new(State {
                 looked: None,
                 changed_at: None,
@@ -264,8 +281,12 @@ impl Gate {
     /// Who sent a request with these headers.
     ///
     /// # Errors
-    /// When a key is needed and there is none that opens this, or it asks too often.
+    /// When a key is needed and there is none that opens this, it asks too often, or a web page of
+    /// somebody else has sent it.
     pub(crate) fn admit(&self, headers: &HeaderMap, needed: Scope) -> ApiResult<Caller> {
+        if needed > Scope::Read {
+            self.check_origin(headers)?;
+        }
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.look(&self.keys);
         if state.broken {
@@ -275,6 +296,7 @@ impl Gate {
             ));
         }
         if state.known.is_empty() {
+            self.check_host(headers)?;
             return Ok(Caller {
                 owner: LOCAL.to_owned(),
                 scope: Scope::Admin,
@@ -311,6 +333,51 @@ impl Gate {
             scope: known.key.scope,
             runs: known.runs.clone(),
         })
+    }
+}
+
+impl Gate {
+    /// Browsers name the page that sends a request, which may be anybody's.
+    fn check_origin(&self, headers: &HeaderMap) -> ApiResult<()> {
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return Ok(());
+        };
+        let origin = origin.to_str().unwrap_or_default();
+        let own = origin.split_once("://").is_some_and(|(_, host)| {
+            let asked = headers.get(header::HOST);
+            asked.is_some_and(|asked| asked.as_bytes() == host.as_bytes())
+        });
+        let allowed = self.origins.iter().any(|it| it == "*" || it == origin);
+        if own || allowed {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "web pages of this origin may not use the service",
+        )
+        .hint("name the origin in `cors_origins` of docgenie.toml"))
+    }
+
+    fn check_host(&self, headers: &HeaderMap) -> ApiResult<()> {
+        let Some(hosts) = &self.hosts else {
+            return Ok(());
+        };
+        let host = headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok());
+        let host = host.unwrap_or_default();
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        if name.is_empty() || hosts.iter().any(|it| it.eq_ignore_ascii_case(name)) {
+            return Ok(());
+        }
+        Err(ApiError::new(
+            StatusCode::FORBIDDEN,
+            "without API keys the service answers to its own machine's names alone",
+        )
+        .hint("make a key with `docgenie-engine keys create NAME`, set `public_url`, or start with `--no-auth`"))
     }
 }
 
@@ -371,11 +438,62 @@ mod tests {
         headers
     }
 
+    fn gate(keys: &Keys) -> Gate {
+        let config = Config {
+            listen: ([127, 0, 0, 1], 0).into(),
+            public_url: Some("https://docs.example".to_owned()),
+            home: PathBuf::new(),
+            version: "0",
+            grace: Duration::ZERO,
+            retention: None,
+            cors_origins: vec!["https://friend.example".to_owned()],
+            no_auth: false,
+        };
+        Gate::new(keys.clone(), &config)
+    }
+
+    #[test]
+    fn pages_of_strangers_are_not_let_in() {
+        let home = tempfile::tempdir().unwrap();
+        let gate = gate(&Keys::of(home.path()));
+        let check = |host: &str, origin: Option<&str>, needed: Scope, admitted: bool| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, host.parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            let got = gate.admit(&headers, needed).is_ok();
+            assert_eq!(got, admitted, "{host} {origin:?}");
+        };
+        check("localhost:8000", None, Scope::Run, true);
+        check("127.0.0.1", None, Scope::Run, true);
+        check("[::1]:8000", None, Scope::Run, true);
+        check("docs.example", None, Scope::Run, true);
+        check("evil.example:8000", None, Scope::Read, false);
+        check("localhost.evil.example", None, Scope::Read, false);
+        let own = Some("http://localhost:8000");
+        check("localhost:8000", own, Scope::Run, true);
+        check("localhost:8001", own, Scope::Run, false);
+        check(
+            "localhost:8000",
+            Some("https://friend.example"),
+            Scope::Run,
+            true,
+        );
+        check(
+            "localhost:8000",
+            Some("https://evil.example"),
+            Scope::Run,
+            false,
+        );
+        check("localhost:8000", Some("null"), Scope::Run, false);
+    }
+
     #[test]
     fn a_key_opens_what_its_scope_says_until_it_is_revoked() {
         let home = tempfile::tempdir().unwrap();
         let keys = Keys::of(home.path());
-        let open = Gate::new(keys.clone());
+        let open = gate(&keys);
         assert_eq!(
             open.admit(&HeaderMap::new(), Scope::Admin).unwrap().owner,
             LOCAL
@@ -384,7 +502,7 @@ mod tests {
         let (key, text) = keys.create("tests", Scope::Run, 1_000, Some(1)).unwrap();
         let kept = fs::read_to_string(home.path().join("keys.json")).unwrap();
         assert!(!kept.contains(&text));
-        let gate = Gate::new(keys.clone());
+        let gate = self::gate(&keys);
         assert!(gate.admit(&HeaderMap::new(), Scope::Read).is_err());
         let caller = gate.admit(&with_key(&text), Scope::Run).unwrap();
         assert!(caller.sees(&key.id) && !caller.sees("another"));
@@ -410,7 +528,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let keys = Keys::of(home.path());
         let (_, text) = keys.create("tests", Scope::Run, 3, None).unwrap();
-        let gate = Gate::new(keys);
+        let gate = self::gate(&keys);
         let admitted = (0..5).filter(|_| gate.admit(&with_key(&text), Scope::Read).is_ok());
         assert_eq!(admitted.count(), 3);
     }

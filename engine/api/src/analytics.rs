@@ -9,10 +9,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use uuid::Builder;
 
-use crate::{error::ApiResult, routes::Call, runs::time};
+use crate::{
+    error::ApiResult,
+    routes::{Call, Page},
+    runs::time,
+};
 
 /// Runs that are read at once.
-const PAGE: usize = 1_000;
+const AT_ONCE: usize = 1_000;
 /// The types of events there are.
 pub(crate) const TYPES: &[&str] = &[
     "generation_requested",
@@ -43,19 +47,19 @@ struct Event {
 pub(crate) struct EventList {
     events: Vec<Event>,
     count: usize,
-    limit: u64,
-    offset: u64,
+    limit: usize,
+    offset: usize,
 }
 
 /// `GET /analytics/events`
 pub(crate) async fn list(call: Call) -> ApiResult {
-    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
+    let Page { limit, offset } = call.page();
     let (user, event_type) = (call.query("user_id"), call.query("event_type"));
     let jobs = call.service.queue.jobs();
-    let needed = usize::try_from(limit.saturating_add(offset)).unwrap_or(usize::MAX);
+    let needed = limit.saturating_add(offset);
     let (mut events, mut from) = (Vec::new(), 0);
     loop {
-        let page = jobs.runs(PAGE, from).await?;
+        let page = jobs.runs(AT_ONCE, from).await?;
         if page.is_empty() {
             break;
         }
@@ -76,8 +80,7 @@ pub(crate) async fn list(call: Call) -> ApiResult {
         events.sort_by_key(|event| std::cmp::Reverse(event.at));
         events.truncate(needed);
     }
-    let skipped = usize::try_from(offset).unwrap_or(usize::MAX);
-    let events: Vec<_> = events.into_iter().skip(skipped).collect();
+    let events: Vec<_> = events.into_iter().skip(offset).collect();
     let list = EventList {
         count: events.len(),
         events,

@@ -75,23 +75,24 @@ pub(crate) async fn json_bytes(headers: &HeaderMap, body: Body) -> ApiResult<Byt
 /// The bytes of a body of at most so many.
 pub(crate) async fn read(body: Body, limit: usize) -> ApiResult<Bytes> {
     let collected = tokio::time::timeout(PATIENCE, Limited::new(body, limit).collect()).await;
-    let slow = |_| {
-        ApiError::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "the body of the request did not come in time",
-        )
-    };
-    match collected.map_err(slow)? {
+    match collected.map_err(|_| too_slow())? {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body of the request has more than {limit} bytes"),
-        )),
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(_) => Err(ApiError::new(
             StatusCode::BAD_REQUEST,
             "the body of the request broke off",
         )),
     }
+}
+
+pub(crate) fn too_slow() -> ApiError {
+    let detail = "the body of the request did not come in time";
+    ApiError::new(StatusCode::REQUEST_TIMEOUT, detail)
+}
+
+pub(crate) fn too_large(limit: usize) -> ApiError {
+    let detail = format!("the body of the request has more than {limit} bytes");
+    ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
 fn check_json(headers: &HeaderMap) -> ApiResult<()> {
@@ -225,6 +226,10 @@ fn fault(error: &ValidationError<'_>, mut at: Vec<Value>) -> Fault {
             "string_too_long",
             format!("String should have at most {limit} characters"),
         ),
+        Kind::Pattern { pattern } => (
+            "string_pattern_mismatch",
+            format!("String should match pattern '{pattern}'"),
+        ),
         Kind::Enum { .. } | Kind::Constant { .. } => ("enum", error.to_string()),
         Kind::Type { .. } => ("type_error", format!("Input has the wrong type: {error}")),
         Kind::AdditionalProperties { .. } => ("extra_forbidden", error.to_string()),
@@ -240,7 +245,7 @@ fn fault(error: &ValidationError<'_>, mut at: Vec<Value>) -> Fault {
 
 /// A pass over JSON for what a parser lets through.
 mod strict {
-    use std::collections::HashSet;
+    use std::{borrow::Cow, collections::HashSet};
 
     pub(super) struct Unfit {
         pub(super) at: usize,
@@ -251,7 +256,7 @@ mod strict {
     /// the parser tells of it.
     pub(super) fn check(bytes: &[u8], limit: usize) -> Result<(), Unfit> {
         // A level is an object with the names it has had, or an array.
-        let mut levels: Vec<Option<HashSet<&[u8]>>> = Vec::new();
+        let mut levels: Vec<Option<HashSet<Cow<'_, [u8]>>>> = Vec::new();
         let mut expects_name = false;
         let mut at = 0;
         while at < bytes.len() {
@@ -277,7 +282,7 @@ mod strict {
                     }
                     let name = bytes.get(from..at.min(bytes.len())).unwrap_or_default();
                     if expects_name && let Some(Some(names)) = levels.last_mut() {
-                        if !names.insert(name) {
+                        if !names.insert(plain(name)) {
                             let why = "a name stands twice in one object";
                             return Err(Unfit { at: from, why });
                         }
@@ -289,6 +294,16 @@ mod strict {
             at += 1;
         }
         Ok(())
+    }
+
+    /// A name without its escapes, by which the same name can be written twice.
+    fn plain(name: &[u8]) -> Cow<'_, [u8]> {
+        if !name.contains(&b'\\') {
+            return Cow::Borrowed(name);
+        }
+        let quoted = [b"\"", name, b"\""].concat();
+        let read = serde_json::from_slice::<String>(&quoted);
+        read.map_or(Cow::Borrowed(name), |name| Cow::Owned(name.into_bytes()))
     }
 }
 
@@ -343,6 +358,10 @@ mod tests {
         check(r#"{"names": "#, &[("json_invalid", "body")]);
         check(
             r#"{"names": ["a"], "names": []}"#,
+            &[("json_invalid", "twice")],
+        );
+        check(
+            r#"{"names": ["a"], "n\u0061mes": []}"#,
             &[("json_invalid", "twice")],
         );
         let deep = "[".repeat(100_000);

@@ -3,14 +3,14 @@
 //! All of it is in the records of the runs, so it is made anew when the service starts.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use docgenie_document::Digest;
 use docgenie_runtime::job::{JobStore, Origin, RunId, StoreError};
 
-use crate::access::Caller;
+use crate::{access::Caller, routes::Page};
 
 /// Runs that came from requests.
 pub(crate) struct Directory {
@@ -21,8 +21,10 @@ pub(crate) struct Directory {
 struct State {
     /// By request.
     runs: HashMap<String, Entry>,
-    /// By user, newest last.
-    users: HashMap<String, BTreeSet<RunId>>,
+    /// By user, newest last, with their owners.
+    users: HashMap<String, BTreeMap<RunId, String>>,
+    /// By owner, newest last.
+    owners: HashMap<String, BTreeSet<RunId>>,
     /// By owner and key.
     keys: HashMap<(String, String), (RunId, Digest)>,
     /// Keys and request names of submissions that are being recorded.
@@ -72,11 +74,21 @@ impl Directory {
         caller.sees(&entry.owner).then_some(entry.run)
     }
 
-    /// The runs of a user, newest first.
-    pub(crate) fn user(&self, user: &str) -> Vec<RunId> {
+    /// A page of the runs of a user that the caller may see, newest first.
+    pub(crate) fn user(&self, user: &str, caller: &Caller, page: Page) -> Vec<RunId> {
         let state = self.read();
         let runs = state.users.get(user).into_iter().flatten();
-        runs.rev().copied().collect()
+        let seen = runs.filter(|(_, owner)| caller.sees(owner));
+        let seen = seen.rev().map(|(run, _)| *run);
+        seen.skip(page.offset).take(page.limit).collect()
+    }
+
+    /// A page of the runs of an owner, newest first.
+    pub(crate) fn owner(&self, owner: &str, page: Page) -> Vec<RunId> {
+        let state = self.read();
+        let runs = state.owners.get(owner).into_iter().flatten();
+        let runs = runs.rev().copied();
+        runs.skip(page.offset).take(page.limit).collect()
     }
 
     /// Reserves the name and the key of a request that is about to be recorded.
@@ -118,6 +130,9 @@ impl Directory {
     pub(crate) fn remove(&self, run: RunId, origin: &Origin) {
         let mut state = self.write();
         state.runs.remove(&origin.request);
+        if let Some(runs) = state.owners.get_mut(&origin.owner) {
+            runs.remove(&run);
+        }
         if let Some(runs) = origin
             .user
             .as_ref()
@@ -149,11 +164,16 @@ fn marks(origin: &Origin) -> Vec<String> {
 
 impl State {
     fn add(&mut self, run: RunId, origin: &Origin) {
-        let owner = origin.owner.clone();
-        self.runs
-            .insert(origin.request.clone(), Entry { run, owner });
+        let owner = || origin.owner.clone();
+        let entry = Entry {
+            run,
+            owner: owner(),
+        };
+        self.runs.insert(origin.request.clone(), entry);
+        self.owners.entry(owner()).or_default().insert(run);
         if let Some(user) = &origin.user {
-            self.users.entry(user.clone()).or_default().insert(run);
+            let runs = self.users.entry(user.clone()).or_default();
+            runs.insert(run, owner());
         }
         if let Some(idempotency) = &origin.idempotency {
             let key = (origin.owner.clone(), idempotency.key.clone());

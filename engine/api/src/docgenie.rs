@@ -9,7 +9,7 @@ use std::{path::PathBuf, sync::Arc};
 use axum::{
     Json,
     body::Body,
-    http::{HeaderValue, StatusCode},
+    http::{HeaderName, HeaderValue, StatusCode},
     response::IntoResponse,
 };
 use docgenie_document::{Digest, code::Problem};
@@ -28,16 +28,19 @@ use crate::{
     results,
     routes::Call,
     runs,
+    server::REQUEST_ID,
     service::Service,
 };
 
 pub(crate) use request::GenerateRequest;
-use request::{Asked, GENERATE_REQUEST, ZipLayout};
+use request::{Asked, GENERATE_REQUEST, Mode, ZipLayout};
 pub(crate) use response::GenerateResponse;
 pub(crate) use status::{Accepted, Status, UserJobs};
 
 /// The pipeline that requests are runs of.
 const PIPELINE: &str = "docgenie";
+/// What was asked and is done otherwise, where the answer is a file.
+pub(crate) const WARNING: HeaderName = HeaderName::from_static("x-docgenie-warning");
 /// The face, as runs remember it.
 const FACE: &str = "docgenie";
 
@@ -55,25 +58,25 @@ async fn take(
     call: Call,
     body: Body,
     form: Form,
-    mode: &'static str,
+    mode: Mode,
 ) -> ApiResult<(Arc<Service>, RunId, Asked)> {
     let (service, caller) = (call.service.clone(), call.caller.clone());
     let key = idempotency_key(&call.headers)?;
     let layout = call.query("zip_layout").and_then(ZipLayout::named);
     let bytes = body::json_bytes(&call.headers, body).await?;
     let request: GenerateRequest = GENERATE_REQUEST.read(&bytes)?;
-    let mut asked = request.checked(layout)?;
+    let mut asked = request.checked(layout, mode)?;
     sign_in(&service, &caller, &mut asked)?;
     let name = asked.request_id.clone();
     let request = name.unwrap_or_else(|| Uuid::new_v4().to_string());
-    let mut digested = format!("{mode}\n").into_bytes();
+    let mut digested = format!("{}\n", mode.name()).into_bytes();
     digested.extend(body::canonical(&bytes));
     let origin = Origin {
         request: request.clone(),
         owner: caller.owner.clone(),
         user: asked.user(),
         face: FACE.to_owned(),
-        body: json!({ "mode": mode, "warnings": asked.warnings }),
+        body: json!({ "mode": mode.name(), "warnings": asked.warnings }),
         idempotency: key.map(|key| Idempotency {
             key,
             body: Digest::of(&digested),
@@ -137,7 +140,7 @@ fn sealed(service: &Service, asked: &Asked) -> ApiResult<Option<String>> {
 
 /// `POST /generate`
 pub(crate) async fn generate(call: Call, body: Body) -> ApiResult {
-    let (service, run, asked) = take(call, body, Form::Folder, "sync").await?;
+    let (service, run, asked) = take(call, body, Form::Folder, Mode::Sync).await?;
     let record = finished(&service, run).await?;
     let made = results::blocking(move || response::of(&record, &asked));
     Ok(Json(made.await?).into_response())
@@ -145,16 +148,16 @@ pub(crate) async fn generate(call: Call, body: Body) -> ApiResult {
 
 /// `POST /generate/pdf`
 pub(crate) async fn generate_pdf(call: Call, body: Body) -> ApiResult {
-    let (service, run, _) = take(call, body, Form::Zip, "sync").await?;
+    let (service, run, _) = take(call, body, Form::Zip, Mode::Sync).await?;
     let record = finished(&service, run).await?;
     let mut response = results::zip_of(&service, &record).await?;
     let request = request_of(&record);
     if let Ok(value) = HeaderValue::from_str(request) {
-        response.headers_mut().insert("x-request-id", value);
+        response.headers_mut().insert(REQUEST_ID, value);
     }
     for warning in warnings_of(&record) {
         if let Ok(value) = HeaderValue::from_str(&warning) {
-            response.headers_mut().append("x-docgenie-warning", value);
+            response.headers_mut().append(WARNING, value);
         }
     }
     Ok(response)
@@ -162,7 +165,7 @@ pub(crate) async fn generate_pdf(call: Call, body: Body) -> ApiResult {
 
 /// `POST /generate/async`
 pub(crate) async fn generate_async(call: Call, body: Body) -> ApiResult {
-    let (service, run, asked) = take(call, body, Form::Zip, "async").await?;
+    let (service, run, asked) = take(call, body, Form::Zip, Mode::Async).await?;
     let record = service.queue.jobs().run(run).await?;
     let minutes = status::estimate(&service, asked.documents()).await;
     Ok(Json(Accepted::of(&record, minutes)).into_response())
@@ -184,28 +187,16 @@ pub(crate) async fn download(call: Call) -> ApiResult {
 
 /// `GET /jobs/user/{user_id}`
 pub(crate) async fn user_jobs(call: Call) -> ApiResult {
-    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
-    let user = call.path("user_id").to_owned();
+    let (user, page) = (call.path("user_id"), call.page());
     let base = base_of(&call);
-    let (mut jobs, mut skip) = (Vec::new(), offset);
-    for run in call.service.directory.user(&user) {
-        if jobs.len() as u64 == limit {
-            break;
-        }
-        let Ok(record) = call.service.queue.jobs().run(run).await else {
-            continue;
-        };
-        let owner = record.spec.origin.as_ref().map(|it| it.owner.as_str());
-        if !call.caller.sees(owner.unwrap_or_default()) {
-            continue;
-        }
-        if skip > 0 {
-            skip -= 1;
-        } else {
+    let mut jobs = Vec::new();
+    for run in call.service.directory.user(user, &call.caller, page) {
+        // One that was removed meanwhile is left out.
+        if let Ok(record) = call.service.queue.jobs().run(run).await {
             jobs.push(status::UserJob::of(&record, &base));
         }
     }
-    Ok(Json(UserJobs::of(&user, jobs, limit, offset)).into_response())
+    Ok(Json(UserJobs::of(user, jobs, page)).into_response())
 }
 
 /// The run of the request that a path names.

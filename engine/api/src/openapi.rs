@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     error::ApiResult,
-    routes::{self, Call, Content, Kind, Param, Route},
+    routes::{self, Call, Content, Kind, Param, Place, Route},
 };
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(document);
@@ -35,6 +35,8 @@ pub fn document() -> Value {
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Error".to_owned(), error_schema());
     schemas.insert("ValidationError".to_owned(), validation_schema());
+    let tags = ["documents", "pipelines and runs", "about the service"];
+    let tags = tags.map(|name| json!({ "name": name }));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -44,6 +46,7 @@ pub fn document() -> Value {
             "version": "1.0.0",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
+        "tags": tags,
         "paths": paths,
         "components": {
             "schemas": schemas,
@@ -92,15 +95,21 @@ fn operation_id(route: &Route) -> String {
 fn parameter(param: &Param) -> Value {
     let schema = match &param.kind {
         Kind::Text => json!({ "type": "string" }),
+        Kind::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
         Kind::Integer { default, min, max } => {
             json!({ "type": "integer", "default": default, "minimum": min, "maximum": max })
         }
         Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
     };
+    let place = match param.place {
+        Place::Path => "path",
+        Place::Query => "query",
+        Place::Header => "header",
+    };
     json!({
         "name": param.name,
-        "in": if param.in_path { "path" } else { "query" },
-        "required": param.in_path,
+        "in": place,
+        "required": param.place == Place::Path,
         "description": param.description,
         "schema": schema,
     })
@@ -109,15 +118,24 @@ fn parameter(param: &Param) -> Value {
 fn content(content: &Content, generator: &mut SchemaGenerator) -> Value {
     match content {
         Content::Json(schema) => json!({ "application/json": { "schema": schema(generator) } }),
-        Content::Media(name) => {
-            let text = name.starts_with("text/") || name.ends_with("toml");
-            let schema = if text {
-                json!({ "type": "string" })
-            } else {
-                json!({})
-            };
-            json!({ *name: { "schema": schema } })
+        Content::Form(schema) => {
+            let schema = schema(generator);
+            let file = json!({ "type": "string", "format": "binary" });
+            let form = json!({
+                "type": "object",
+                "properties": { "request": schema, "file": { "type": "array", "items": file } },
+                "additionalProperties": false,
+            });
+            json!({
+                "application/json": { "schema": schema },
+                "multipart/form-data": { "schema": form },
+            })
         }
+        // What is in a stream or in a file of any type is not for a schema to say.
+        Content::Media(name @ ("*/*" | "application/zip" | "text/event-stream")) => {
+            json!({ *name: {} })
+        }
+        Content::Media(name) => json!({ *name: { "schema": { "type": "string" } } }),
     }
 }
 
@@ -137,6 +155,9 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
         })
     };
     let mut fails = route.fails.to_vec();
+    if route.params.iter().any(|it| it.place == Place::Path) {
+        fails.push(404);
+    }
     if route.scope.is_some() {
         fails.extend([401, 403, 429, 503]);
     }
@@ -146,7 +167,7 @@ fn responses(route: &Route, generator: &mut SchemaGenerator) -> Value {
     for status in fails {
         responses[status.to_string()] = error(meaning(status), "Error");
     }
-    let checked = route.body.is_some() || route.params.iter().any(|param| !param.in_path);
+    let checked = route.body.is_some() || route.params.iter().any(|it| it.place == Place::Query);
     if checked {
         responses["422"] = error("The request does not fit its schema", "ValidationError");
     }

@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, LazyLock},
+    time::Duration,
 };
 
 use axum::{
@@ -37,6 +38,8 @@ use crate::{
 const TOML_LIMIT: usize = 256 << 10;
 /// The largest upload of input files, in bytes.
 const UPLOAD_LIMIT: usize = 256 << 20;
+/// How long a client may take for them.
+const UPLOAD_PATIENCE: Duration = Duration::from_secs(600);
 /// Input files of one run.
 const MOST_FILES: usize = 100;
 /// The longest idempotency key.
@@ -52,6 +55,7 @@ pub(crate) struct RunRequest {
     params: Map<String, Value>,
     /// What all chance is drawn from; a random number without it.
     #[serde(default)]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_991_u64))]
     seed: Option<u64>,
     /// The name that the run is to be found by, beside its own.
     #[serde(default)]
@@ -96,13 +100,21 @@ pub(crate) async fn run(call: Call, body: Body) -> ApiResult {
     let name = call.path("name").to_owned();
     let key = idempotency_key(&call.headers)?;
     let folder = service.results().join(Uuid::new_v4().to_string());
-    let (bytes, inputs) = taken(&call.headers, body, &folder.join("inputs")).await?;
-    let asked: RunRequest = RUN_REQUEST.read(&bytes)?;
+    let mut given = Given::new(&folder);
+    let taken = tokio::time::timeout(UPLOAD_PATIENCE, given.take(&call.headers, body)).await;
+    taken.map_err(|_| body::too_slow())??;
+    let asked: RunRequest = RUN_REQUEST.read(&given.request)?;
     let request = asked
         .request_id
         .unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut digested = format!("{name}\n").into_bytes();
-    digested.extend(body::canonical(&bytes));
+    digested.extend(body::canonical(&given.request));
+    digested.extend(
+        given
+            .digests
+            .iter()
+            .flat_map(|digest| digest.to_string().into_bytes()),
+    );
     let origin = Origin {
         request,
         owner: caller.owner.clone(),
@@ -115,13 +127,20 @@ pub(crate) async fn run(call: Call, body: Body) -> ApiResult {
         }),
         sealed: None,
     };
-    let seed = asked.seed.unwrap_or_else(rand::random);
+    let seed = asked.seed.unwrap_or_else(|| rand::random::<u32>().into());
+    let own = folder.clone();
     let make = move |service: &Service| {
+        let inputs = given.inputs.clone();
         let mut spec = service.pipelines.spec(&name, &asked.params, seed, inputs)?;
-        spec.out = Some(folder.join("dataset"));
+        spec.out = Some(own.join("dataset"));
+        given.kept = true;
         Ok(spec)
     };
-    let (run, _) = submit(&service, &caller, origin, make).await?;
+    let submitted = submit(&service, &caller, origin, make).await;
+    if submitted.is_err() {
+        removed(folder);
+    }
+    let (run, _) = submitted?;
     let record = service.queue.jobs().run(run).await?;
     Ok((StatusCode::ACCEPTED, Json(RunView::of(&record))).into_response())
 }
@@ -220,8 +239,9 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> 
     let Some(key) = headers.get("idempotency-key") else {
         return Ok(None);
     };
-    let key = key.to_str().ok().map(str::trim);
-    let key = key.filter(|key| !key.is_empty() && key.len() <= KEY_LIMIT);
+    let key = key.to_str().ok();
+    let visible = |key: &&str| key.bytes().all(|byte| byte.is_ascii_graphic());
+    let key = key.filter(|key| (1..=KEY_LIMIT).contains(&key.len()) && visible(key));
     let bad = || {
         let detail = format!("`Idempotency-Key` has 1 to {KEY_LIMIT} visible characters");
         ApiError::new(StatusCode::BAD_REQUEST, detail)
@@ -229,54 +249,97 @@ pub(crate) fn idempotency_key(headers: &HeaderMap) -> ApiResult<Option<String>> 
     key.map(|key| Some(key.to_owned())).ok_or_else(bad)
 }
 
-/// The JSON of a request and the files that came with it, which are put into a folder.
-async fn taken(headers: &HeaderMap, body: Body, folder: &Path) -> ApiResult<(Bytes, Vec<PathBuf>)> {
-    let kind = headers.get(header::CONTENT_TYPE);
-    let multipart = kind
-        .and_then(|kind| kind.to_str().ok())
-        .is_some_and(|kind| kind.starts_with("multipart/form-data"));
-    if !multipart {
-        return Ok((body::json_bytes(headers, body).await?, Vec::new()));
-    }
-    let broken = |error: axum::extract::multipart::MultipartError| {
-        ApiError::new(error.status(), error.body_text())
-    };
-    let mut request = Request::new(body);
-    *request.headers_mut() = headers.clone();
-    let mut parts = Multipart::from_request(request, &())
-        .await
-        .map_err(|error| ApiError::new(error.status(), error.body_text()))?;
-    let (mut json, mut inputs, mut total) = (Bytes::from_static(b"{}"), Vec::new(), 0);
-    while let Some(part) = parts.next_field().await.map_err(broken)? {
-        let (field, name) = (
-            part.name().unwrap_or_default().to_owned(),
-            part.file_name().unwrap_or("file").to_owned(),
-        );
-        let bytes = part.bytes().await.map_err(broken)?;
-        total += bytes.len();
-        if total > UPLOAD_LIMIT || inputs.len() >= MOST_FILES {
-            let detail = format!("a run takes {MOST_FILES} files of together {UPLOAD_LIMIT} bytes");
-            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
-        }
-        match field.as_str() {
-            "request" => json = bytes,
-            "file" => {
-                let path = folder.join(format!("{:03}-{}", inputs.len() + 1, plain(&name)));
-                inputs.push(path.clone());
-                let folder = folder.to_owned();
-                results::blocking(move || {
-                    std::fs::create_dir_all(&folder)?;
-                    files::write_atomically(&path, &bytes)
-                })
-                .await?;
-            }
-            other => {
-                let detail = format!("there is no part `{other}`: parts are `request` and `file`");
-                return Err(ApiError::new(StatusCode::BAD_REQUEST, detail));
-            }
+/// The JSON of a request and the files that came with it. They go with it unless they are kept.
+struct Given {
+    folder: PathBuf,
+    request: Bytes,
+    inputs: Vec<PathBuf>,
+    digests: Vec<Digest>,
+    kept: bool,
+}
+
+impl Given {
+    fn new(folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            request: Bytes::from_static(b"{}"),
+            inputs: Vec::new(),
+            digests: Vec::new(),
+            kept: false,
         }
     }
-    Ok((json, inputs))
+
+    async fn take(&mut self, headers: &HeaderMap, body: Body) -> ApiResult<()> {
+        let kind = headers.get(header::CONTENT_TYPE);
+        let multipart = kind
+            .and_then(|kind| kind.to_str().ok())
+            .is_some_and(|kind| kind.starts_with("multipart/form-data"));
+        if !multipart {
+            self.request = body::json_bytes(headers, body).await?;
+            return Ok(());
+        }
+        let broken = |error: axum::extract::multipart::MultipartError| {
+            ApiError::new(error.status(), error.body_text())
+        };
+        let mut request = Request::new(body);
+        *request.headers_mut() = headers.clone();
+        let mut parts = Multipart::from_request(request, &())
+            .await
+            .map_err(|error| ApiError::new(error.status(), error.body_text()))?;
+        let mut total = 0;
+        while let Some(part) = parts.next_field().await.map_err(broken)? {
+            let (field, name) = (
+                part.name().unwrap_or_default().to_owned(),
+                part.file_name().unwrap_or("file").to_owned(),
+            );
+            let bytes = part.bytes().await.map_err(broken)?;
+            total += bytes.len();
+            if total > UPLOAD_LIMIT || self.inputs.len() >= MOST_FILES {
+                let detail =
+                    format!("a run takes {MOST_FILES} files of together {UPLOAD_LIMIT} bytes");
+                return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+            }
+            match field.as_str() {
+                "request" if bytes.len() > body::JSON_LIMIT => {
+                    return Err(body::too_large(body::JSON_LIMIT));
+                }
+                "request" => self.request = bytes,
+                "file" => self.keep(&name, bytes).await?,
+                other => {
+                    let detail =
+                        format!("there is no part `{other}`: parts are `request` and `file`");
+                    return Err(ApiError::new(StatusCode::BAD_REQUEST, detail));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn keep(&mut self, name: &str, bytes: Bytes) -> ApiResult<()> {
+        let folder = self.folder.join("inputs");
+        let path = folder.join(format!("{:03}-{}", self.inputs.len() + 1, plain(name)));
+        self.inputs.push(path.clone());
+        let digest = results::blocking(move || {
+            std::fs::create_dir_all(&folder)?;
+            files::write_atomically(&path, &bytes)?;
+            Ok(Digest::of(&bytes))
+        });
+        self.digests.push(digest.await?);
+        Ok(())
+    }
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        if !self.kept && !self.inputs.is_empty() {
+            removed(std::mem::take(&mut self.folder));
+        }
+    }
+}
+
+/// Removes the files of a run that is not to be. One that is left is in nobody's way.
+fn removed(folder: PathBuf) {
+    tokio::task::spawn_blocking(move || std::fs::remove_dir_all(folder).ok());
 }
 
 /// A name of a file with nothing in it that a file system could take for more.

@@ -12,7 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use docgenie_runtime::{
-    files,
+    executor, files,
     job::{RunRecord, RunState},
 };
 use futures::stream;
@@ -189,16 +189,19 @@ pub(crate) fn zip_size(run: &RunRecord) -> Option<u64> {
 pub(crate) async fn remove(service: &Service, run: &RunRecord) {
     let home = service.results();
     let packed = home.join(format!("{}.zip", run.id));
-    let targets = [run.spec.out.clone(), run.spec.zip.clone()];
-    let inputs = run.spec.inputs.iter().filter_map(|input| input.parent());
-    let own: Vec<PathBuf> = targets
-        .into_iter()
-        .flatten()
-        .chain(inputs.map(Path::to_owned))
+    // A run's results and uploads lie in one folder of their own.
+    let targets = [&run.spec.out, &run.spec.zip].into_iter().flatten();
+    let folders = targets.filter_map(|target| target.parent());
+    let own: Vec<PathBuf> = folders
         .filter(|path| path.starts_with(&home) && *path != home)
+        .map(Path::to_owned)
         .chain([packed])
         .collect();
+    let (engine_home, out) = (service.config.home.clone(), run.spec.out.clone());
     let removed = blocking(move || {
+        if let Some(out) = out {
+            executor::forget_published(&engine_home, &out)?;
+        }
         for path in own {
             let removed = if path.is_dir() {
                 std::fs::remove_dir_all(&path)

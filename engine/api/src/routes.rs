@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use axum::{
     Router,
     body::Body,
-    extract::{RawPathParams, Request, State},
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, Method, StatusCode, request::Parts},
     response::{IntoResponse, Response},
     routing::{MethodFilter, on},
@@ -44,6 +44,8 @@ type Handler = fn(Call, Body) -> BoxFuture<'static, ApiResult>;
 pub(crate) enum Content {
     /// JSON of this schema.
     Json(fn(&mut SchemaGenerator) -> Value),
+    /// The same as a part of a form, beside files, or without them and plainly.
+    Form(fn(&mut SchemaGenerator) -> Value),
     /// A type of media that is told by its name.
     Media(&'static str),
 }
@@ -53,23 +55,41 @@ impl Content {
         Self::Json(|generator| generator.subschema_for::<T>().to_value())
     }
 
+    pub(crate) fn form<T: JsonSchema>() -> Self {
+        Self::Form(|generator| generator.subschema_for::<T>().to_value())
+    }
+
     /// JSON of any shape.
     pub(crate) fn object() -> Self {
         Self::Json(|_| json!({ "type": "object" }))
     }
 }
 
-/// A parameter in the path or the query.
+/// A parameter of a request beside its body.
 pub(crate) struct Param {
     pub(crate) name: &'static str,
-    pub(crate) in_path: bool,
+    pub(crate) place: Place,
     pub(crate) description: &'static str,
     pub(crate) kind: Kind,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    Path,
+    Query,
+    /// Handlers check it.
+    Header,
+}
+
 pub(crate) enum Kind {
     Text,
-    Integer { default: u64, min: u64, max: u64 },
+    /// Text that this pattern describes.
+    Pattern(&'static str),
+    Integer {
+        default: u64,
+        min: u64,
+        max: u64,
+    },
     Choice(&'static [&'static str]),
 }
 
@@ -77,9 +97,18 @@ impl Param {
     const fn path(name: &'static str, description: &'static str) -> Self {
         Self {
             name,
-            in_path: true,
+            place: Place::Path,
             description,
             kind: Kind::Text,
+        }
+    }
+
+    const fn header(name: &'static str, pattern: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            place: Place::Header,
+            description,
+            kind: Kind::Pattern(pattern),
         }
     }
 
@@ -90,7 +119,7 @@ impl Param {
     ) -> Self {
         Self {
             name,
-            in_path: false,
+            place: Place::Query,
             description,
             kind: Kind::Integer { default, min, max },
         }
@@ -99,7 +128,7 @@ impl Param {
     const fn text(name: &'static str, description: &'static str) -> Self {
         Self {
             name,
-            in_path: false,
+            place: Place::Query,
             description,
             kind: Kind::Text,
         }
@@ -112,11 +141,18 @@ impl Param {
     ) -> Self {
         Self {
             name,
-            in_path: false,
+            place: Place::Query,
             description,
             kind: Kind::Choice(choices),
         }
     }
+}
+
+/// A part of a list.
+#[derive(Clone, Copy)]
+pub(crate) struct Page {
+    pub(crate) limit: usize,
+    pub(crate) offset: usize,
 }
 
 /// A request on its way to a handler.
@@ -142,8 +178,17 @@ impl Call {
     }
 
     /// An integer of the query, or its default.
-    pub(crate) fn integer(&self, name: &'static str) -> u64 {
+    fn integer(&self, name: &'static str) -> u64 {
         self.integers.get(name).copied().unwrap_or_default()
+    }
+
+    /// The part of a list that is asked for.
+    pub(crate) fn page(&self) -> Page {
+        let of = |name| usize::try_from(self.integer(name)).unwrap_or(usize::MAX);
+        Page {
+            limit: of("limit"),
+            offset: of("offset"),
+        }
     }
 
     /// The name of a request, which may hold one slash.
@@ -191,9 +236,25 @@ fn event_filter() -> Vec<Param> {
     ]
 }
 
-fn zip_layout() -> Vec<Param> {
+/// What a request for documents has beside its body.
+fn generate() -> Vec<Param> {
     let what = "How the ZIP is laid out; as `zip_layout` in the body";
-    vec![Param::choice("zip_layout", &["2.0", "flat"], what)]
+    let layout = Param::choice("zip_layout", &["2.0", "flat"], what);
+    vec![layout, idempotency_key()]
+}
+
+fn idempotency_key() -> Param {
+    let what = "A name for this request: the same name with the same body gives the run that it gave before";
+    Param::header("Idempotency-Key", "^[!-~]{1,255}$", what)
+}
+
+fn last_event_id() -> Param {
+    let what = "The last event that was received: only those behind it are sent";
+    Param::header("Last-Event-ID", "^[0-9]{1,18}$", what)
+}
+
+fn pipeline_name() -> Vec<Param> {
+    vec![Param::path("name", "The pipeline")]
 }
 
 macro_rules! handler {
@@ -297,9 +358,8 @@ pub(crate) fn table() -> Vec<Route> {
             ..get("/redoc", about, "ReDoc", None, handler!(pages::redoc))
         },
         Route {
-            gives: Content::Media("application/octet-stream"),
+            gives: Content::Media("*/*"),
             params: vec![Param::path("file", "A file of the pages above")],
-            fails: &[404],
             ..get(
                 "/assets/{file}",
                 about,
@@ -311,7 +371,6 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             gives: Content::Media("text/markdown"),
             params: vec![Param::path("code", "A code such as `DG0301`")],
-            fails: &[404],
             ..get(
                 "/errors/{code}",
                 about,
@@ -321,6 +380,7 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
+            params: vec![idempotency_key()],
             body: Some(Content::json::<docgenie::GenerateRequest>()),
             gives: Content::json::<docgenie::GenerateResponse>(),
             fails: &[400, 409, 500, 503],
@@ -333,7 +393,7 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
-            params: zip_layout(),
+            params: generate(),
             body: Some(Content::json::<docgenie::GenerateRequest>()),
             gives: Content::Media("application/zip"),
             fails: &[400, 409, 500, 503],
@@ -346,7 +406,7 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
-            params: zip_layout(),
+            params: generate(),
             body: Some(Content::json::<docgenie::GenerateRequest>()),
             gives: Content::json::<docgenie::Accepted>(),
             fails: &[409, 503],
@@ -361,7 +421,6 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: request_id(),
             gives: Content::json::<docgenie::Status>(),
-            fails: &[404],
             ..get(
                 "/jobs/{id}/status",
                 documents,
@@ -373,7 +432,6 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: request_and_part(),
             gives: Content::json::<docgenie::Status>(),
-            fails: &[404],
             ..get(
                 "/jobs/{id}/{part}/status",
                 documents,
@@ -385,7 +443,6 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: request_id(),
             gives: Content::json::<docgenie::Status>(),
-            fails: &[404],
             ..get(
                 "/generate/async/status/{id}",
                 documents,
@@ -397,7 +454,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: request_id(),
             gives: Content::Media("application/zip"),
-            fails: &[404, 409],
+            fails: &[409],
             ..get(
                 "/jobs/{id}/download",
                 documents,
@@ -409,7 +466,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: request_and_part(),
             gives: Content::Media("application/zip"),
-            fails: &[404, 409],
+            fails: &[409],
             ..get(
                 "/jobs/{id}/{part}/download",
                 documents,
@@ -421,7 +478,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: request_id(),
             gives: Content::Media("application/zip"),
-            fails: &[404, 409],
+            fails: &[409],
             ..get(
                 "/generate/async/result/{id}",
                 documents,
@@ -510,9 +567,8 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
-            params: vec![Param::path("name", "The pipeline")],
+            params: pipeline_name(),
             gives: Content::json::<crate::service::Description>(),
-            fails: &[404],
             ..get(
                 "/pipelines/{name}",
                 generic,
@@ -522,8 +578,8 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
-            params: vec![Param::path("name", "The pipeline")],
-            body: Some(Content::Media("application/toml")),
+            params: pipeline_name(),
+            body: Some(Content::Media("text/plain")),
             fails: &[409, 413],
             ..route(
                 Method::PUT,
@@ -535,8 +591,7 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
-            params: vec![Param::path("name", "The pipeline")],
-            fails: &[404],
+            params: pipeline_name(),
             ..route(
                 Method::DELETE,
                 "/pipelines/{name}",
@@ -547,10 +602,10 @@ pub(crate) fn table() -> Vec<Route> {
             )
         },
         Route {
-            params: vec![Param::path("name", "The pipeline")],
-            body: Some(Content::json::<pipelines::RunRequest>()),
+            params: vec![Param::path("name", "The pipeline"), idempotency_key()],
+            body: Some(Content::form::<pipelines::RunRequest>()),
             gives: Content::json::<runs::RunView>(),
-            fails: &[404, 409, 503],
+            fails: &[409, 503],
             ..post(
                 "/pipelines/{name}/runs",
                 generic,
@@ -573,13 +628,14 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::json::<runs::RunView>(),
-            fails: &[404],
             ..get("/runs/{id}", generic, "A run", read, handler!(runs::show))
         },
         Route {
-            params: run_id(),
+            params: vec![
+                Param::path("id", "A run, such as `run-17`"),
+                last_event_id(),
+            ],
             gives: Content::Media("text/event-stream"),
-            fails: &[404],
             ..get(
                 "/runs/{id}/events",
                 generic,
@@ -593,7 +649,6 @@ pub(crate) fn table() -> Vec<Route> {
                 .into_iter()
                 .flatten()
                 .collect(),
-            fails: &[404],
             ..get(
                 "/runs/{id}/failures",
                 generic,
@@ -605,7 +660,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::json::<Vec<results::Artifact>>(),
-            fails: &[404, 409],
+            fails: &[409],
             ..get(
                 "/runs/{id}/artifacts",
                 generic,
@@ -619,8 +674,8 @@ pub(crate) fn table() -> Vec<Route> {
                 Param::path("id", "A run, such as `run-17`"),
                 Param::path("path", "A file's path in the dataset"),
             ],
-            gives: Content::Media("application/octet-stream"),
-            fails: &[404, 409],
+            gives: Content::Media("*/*"),
+            fails: &[409],
             ..get(
                 "/runs/{id}/artifacts/{*path}",
                 generic,
@@ -632,7 +687,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::Media("application/zip"),
-            fails: &[404, 409],
+            fails: &[409],
             ..get(
                 "/runs/{id}/download",
                 generic,
@@ -644,7 +699,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::json::<runs::RunView>(),
-            fails: &[404, 409],
+            fails: &[409],
             ..post(
                 "/runs/{id}/cancel",
                 generic,
@@ -656,7 +711,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::json::<runs::RunView>(),
-            fails: &[404, 409],
+            fails: &[409],
             ..post(
                 "/runs/{id}/pause",
                 generic,
@@ -668,7 +723,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::json::<runs::RunView>(),
-            fails: &[404, 409],
+            fails: &[409],
             ..post(
                 "/runs/{id}/resume",
                 generic,
@@ -680,7 +735,7 @@ pub(crate) fn table() -> Vec<Route> {
         Route {
             params: run_id(),
             gives: Content::json::<runs::RunView>(),
-            fails: &[404, 409],
+            fails: &[409],
             ..post(
                 "/runs/{id}/retry",
                 generic,
@@ -691,7 +746,7 @@ pub(crate) fn table() -> Vec<Route> {
         },
         Route {
             params: run_id(),
-            fails: &[404, 409],
+            fails: &[409],
             ..route(
                 Method::DELETE,
                 "/runs/{id}",
@@ -719,25 +774,35 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
             MethodFilter::DELETE
         };
         let handle =
-            move |State(service): State<Arc<Service>>, path: RawPathParams, request: Request| {
+            move |State(service): State<Arc<Service>>, path: PathParams, request: Request| {
                 answer(route, service, path, request)
             };
         router = router.route(route.path, on(filter, handle));
     }
     router
-        .fallback(async || ApiError::not_found("Not Found"))
+        .fallback(async || no_such_page())
         .method_not_allowed_fallback(async || {
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "Method Not Allowed")
         })
         .with_state(service)
 }
 
+type PathParams = Result<RawPathParams, RawPathParamsRejection>;
+
+fn no_such_page() -> ApiError {
+    ApiError::not_found("Not Found")
+}
+
 async fn answer(
     route: &'static Route,
     service: Arc<Service>,
-    path: RawPathParams,
+    path: PathParams,
     request: Request,
 ) -> Response {
+    // What is no UTF-8 names nothing.
+    let Ok(path) = path else {
+        return no_such_page().into_response();
+    };
     let (head, body) = request.into_parts();
     match call(route, service, &path, head) {
         Ok(call) => (route.handler)(call, body).await.into_response(),
@@ -760,7 +825,7 @@ fn call(
     let query: HashMap<String, String> = query.into_owned().collect();
     let mut faults = Vec::new();
     let mut integers = HashMap::new();
-    for param in route.params.iter().filter(|param| !param.in_path) {
+    for param in route.params.iter().filter(|it| it.place == Place::Query) {
         match param.check(query.get(param.name)) {
             Ok(Some(number)) => drop(integers.insert(param.name, number)),
             Ok(None) => {}

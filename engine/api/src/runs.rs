@@ -8,9 +8,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
+    access::Scope,
     error::{ApiError, ApiResult},
     results,
-    routes::Call,
+    routes::{Call, Page},
     service::Service,
 };
 
@@ -60,8 +61,8 @@ struct StageView {
 pub(crate) struct RunList {
     runs: Vec<RunView>,
     count: usize,
-    limit: u64,
-    offset: u64,
+    limit: usize,
+    offset: usize,
 }
 
 impl RunView {
@@ -132,35 +133,25 @@ pub(crate) async fn of(call: &Call) -> ApiResult<RunRecord> {
 }
 
 pub(crate) async fn list(call: Call) -> ApiResult {
-    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
-    let jobs = call.service.queue.jobs();
-    let (mut runs, mut skip) = (Vec::new(), offset as usize);
-    // Runs of others are passed over, a page at a time.
-    let mut from = 0;
-    while runs.len() < limit as usize {
-        let page = jobs.runs(1_000, from).await?;
-        if page.is_empty() {
-            break;
-        }
-        from += page.len();
-        for run in page {
-            let owner = run.spec.origin.as_ref().map(|origin| origin.owner.as_str());
-            if !call.caller.sees(owner.unwrap_or_default()) {
-                continue;
-            }
-            if skip > 0 {
-                skip -= 1;
-            } else if runs.len() < limit as usize {
+    let (page, jobs) = (call.page(), call.service.queue.jobs());
+    let runs: Vec<_> = if call.caller.scope == Scope::Admin {
+        let runs = jobs.runs(page.limit, page.offset).await?;
+        runs.iter().map(RunView::of).collect()
+    } else {
+        let mut runs = Vec::new();
+        for run in call.service.directory.owner(&call.caller.owner, page) {
+            // One that was removed meanwhile is left out.
+            if let Ok(run) = jobs.run(run).await {
                 runs.push(RunView::of(&run));
             }
         }
-    }
-    let count = runs.len();
+        runs
+    };
     let list = RunList {
+        count: runs.len(),
         runs,
-        count,
-        limit,
-        offset,
+        limit: page.limit,
+        offset: page.offset,
     };
     Ok(Json(list).into_response())
 }
@@ -173,11 +164,11 @@ pub(crate) async fn show(call: Call) -> ApiResult {
 pub(crate) async fn failures(call: Call) -> ApiResult {
     let run = of(&call).await?;
     let letters = call.service.queue.jobs().dead_letters(run.id).await?;
-    let (limit, offset) = (call.integer("limit"), call.integer("offset"));
+    let Page { limit, offset } = call.page();
     let shown: Vec<_> = letters
         .iter()
-        .skip(offset as usize)
-        .take(limit as usize)
+        .skip(offset)
+        .take(limit)
         .filter_map(|letter| {
             let (stage, problem) = letter.failure.as_ref()?;
             let document = letter.document.to_string();
@@ -191,26 +182,31 @@ pub(crate) async fn failures(call: Call) -> ApiResult {
 
 pub(crate) async fn cancel(call: Call) -> ApiResult {
     let run = of(&call).await?.id;
-    let mut changes = call.service.queue.jobs().watch(run);
     call.service.queue.cancel(run).await?;
-    // A run under way ends within the time of the calls under way.
-    let patience = std::time::Duration::from_secs(2);
-    let jobs = call.service.queue.jobs();
-    let ended = async {
-        while !jobs.run(run).await?.state.terminal() {
-            changes.changed().await.ok();
-        }
-        Ok::<_, ApiError>(())
-    };
-    // Where it takes longer, the state says so.
-    drop(tokio::time::timeout(patience, ended).await);
-    now(&call.service, run).await
+    once(&call.service, run, RunState::terminal).await
 }
 
 pub(crate) async fn pause(call: Call) -> ApiResult {
     let run = of(&call).await?.id;
     call.service.queue.pause(run).await?;
-    now(&call.service, run).await
+    let stopped = |state: RunState| state == RunState::Paused || state.terminal();
+    once(&call.service, run, stopped).await
+}
+
+/// A run that was told to stop, once it has: one under way does within the time of the calls under way.
+async fn once(service: &Service, run: RunId, stopped: impl Fn(RunState) -> bool) -> ApiResult {
+    let patience = std::time::Duration::from_secs(2);
+    let jobs = service.queue.jobs();
+    let mut changes = jobs.watch(run);
+    let wait = async {
+        while !stopped(jobs.run(run).await?.state) {
+            changes.changed().await.ok();
+        }
+        Ok::<_, ApiError>(())
+    };
+    // Where it takes longer, the state says so.
+    drop(tokio::time::timeout(patience, wait).await);
+    now(service, run).await
 }
 
 pub(crate) async fn resume(call: Call) -> ApiResult {

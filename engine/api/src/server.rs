@@ -14,11 +14,13 @@ use hyper_util::{
 };
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower_http::cors::{AllowOrigin, Any, CorsLayer};
+use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 use tracing::{Instrument, debug, info, info_span};
 
-use crate::{routes, runs, service::Service};
+use crate::{docgenie, routes, runs, service::Service};
 
+/// The name of a request, in its answer.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How long a client may take to send the head of a request.
 const HEAD_PATIENCE: Duration = Duration::from_secs(15);
 /// How long answers under way are waited for at the end.
@@ -54,10 +56,11 @@ pub async fn serve(
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     ready(listener.local_addr().map_err(failed)?);
     let sweeper = tokio::spawn(sweep(service.clone()));
-    let app = routes::router(service.clone())
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(cors(&service.config.cors_origins))
-        .layer(middleware::from_fn(around));
+    let mut app = routes::router(service.clone()).layer(DefaultBodyLimit::max(BODY_LIMIT));
+    if !service.config.cors_origins.is_empty() {
+        app = app.layer(cors(&service.config.cors_origins));
+    }
+    let app = app.layer(middleware::from_fn(around));
     let mut server = hyper::server::conn::http1::Builder::new();
     server
         .timer(TokioTimer::new())
@@ -108,16 +111,15 @@ pub async fn serve(
 
 /// A name for each request, in its answer and in the log; and what every answer says.
 async fn around(request: Request, next: Next) -> Response {
-    static NAME: HeaderName = HeaderName::from_static("x-request-id");
     let id = uuid::Uuid::new_v4().to_string();
     let span = info_span!("request", id, method = %request.method(), path = request.uri().path());
     let mut response = next.run(request).instrument(span.clone()).await;
     span.in_scope(|| info!(status = response.status().as_u16(), "answered"));
     let headers = response.headers_mut();
-    if !headers.contains_key(&NAME)
+    if !headers.contains_key(&REQUEST_ID)
         && let Ok(id) = HeaderValue::from_str(&id)
     {
-        headers.insert(&NAME, id);
+        headers.insert(REQUEST_ID, id);
     }
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
@@ -127,8 +129,14 @@ async fn around(request: Request, next: Next) -> Response {
 fn cors(origins: &[String]) -> CorsLayer {
     let layer = CorsLayer::new()
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::DELETE])
-        .allow_headers(Any)
-        .expose_headers([header::CONTENT_DISPOSITION, header::RETRY_AFTER]);
+        // For browsers `*` would leave out `Authorization`.
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([
+            header::CONTENT_DISPOSITION,
+            header::RETRY_AFTER,
+            REQUEST_ID,
+            docgenie::WARNING,
+        ]);
     if origins.iter().any(|origin| origin == "*") {
         return layer.allow_origin(Any);
     }

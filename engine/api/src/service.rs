@@ -36,6 +36,8 @@ pub struct Config {
     pub retention: Option<Duration>,
     /// Origins of web pages that may call it; `*` for any.
     pub cors_origins: Vec<String>,
+    /// Whether everybody is let in who can reach it.
+    pub no_auth: bool,
 }
 
 /// The pipelines there are, and the runs that can be made of them. The composition root implements
@@ -140,10 +142,10 @@ impl Service {
         let directory = Directory::of(queue.jobs()).await?;
         Ok(Self {
             integrations: Integrations::of(&config.home),
+            gate: Gate::new(keys, &config),
             config,
             queue,
             pipelines,
-            gate: Gate::new(keys),
             directory,
             vault,
         })

@@ -77,7 +77,11 @@ pub(crate) enum Command {
         reference: bool,
     },
     /// Print the JSON Schema of pipeline files, for editors.
-    Schema,
+    Schema {
+        /// Print the OpenAPI document of the service instead.
+        #[arg(long)]
+        openapi: bool,
+    },
     /// Make, look at, install and lock plugins.
     #[command(subcommand)]
     Plugin(PluginCommand),

@@ -36,7 +36,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Status, Stop> {
         Command::Preview(preview) => preview::preview(&preview, &home()?),
         Command::Graph { pipeline, format } => check::graph(&pipeline, format, &home()?),
         Command::Stages { name, reference } => check::stages(name.as_deref(), reference, &home()?),
-        Command::Schema => check::schema(),
+        Command::Schema { openapi } => check::schema(openapi),
         Command::Plugin(command) => plugin::plugin(command, &home()?),
         Command::Runs(command) => runs::runs(command, &home()?),
         Command::Serve(arguments) => serve::serve(&arguments, &home()?),

@@ -47,6 +47,8 @@ slots! {
     GroundTruth => "ground-truth",
     /// What the writer annotated for other forms of ground truth.
     Drafts => "drafts",
+    /// What a language model took to write it.
+    TokenUsage => "token-usage",
     /// The final ground truth in those forms.
     Annotations => "annotations",
     /// Places for handwriting.
@@ -148,6 +150,20 @@ pub struct Source {
     pub bytes: Vec<u8>,
 }
 
+/// What a language model took to write a document: its share of the calls that it was written in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenUsage {
+    /// The model, as it names itself.
+    pub model: String,
+    /// Tokens it read.
+    pub input_tokens: u64,
+    /// Tokens it wrote.
+    pub output_tokens: u64,
+    /// What they cost, in millionths of a US dollar, where the price is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micro_usd: Option<u64>,
+}
+
 /// Page images with boxes drawn on them.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -165,6 +181,7 @@ structured! {
     truth::Layout => Layout,
     truth::GroundTruth => GroundTruth,
     truth::Drafts => Drafts,
+    TokenUsage => TokenUsage,
     truth::Annotations => Annotations,
     truth::Handwriting => Handwriting,
     truth::VisualElements => VisualElements,

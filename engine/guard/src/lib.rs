@@ -1,8 +1,10 @@
-//! Contact with what is not trusted: [`archive`] reads ZIP archives from elsewhere within limits,
-//! [`child`] starts programs and sees to it that none outlives the engine, [`fetch`] gets what an
-//! address of the net leads to, [`picture`] and [`svg`] make pixels of pictures by strangers, [`pdf`]
-//! keeps PDFs away that would fill the memory. [`restart`] starts the engine itself once more.
+//! Contact with what is not trusted: [`api_client`] calls HTTP interfaces, [`archive`] reads ZIP
+//! archives from elsewhere within limits, [`child`] starts programs and sees to it that none
+//! outlives the engine, [`fetch`] gets what an address of the net leads to, [`picture`] and [`svg`]
+//! make pixels of pictures by strangers, [`pdf`] keeps PDFs away that would fill the memory.
+//! [`restart`] starts the engine itself once more.
 
+pub mod api_client;
 pub mod archive;
 pub mod child;
 pub mod fetch;

@@ -40,7 +40,10 @@ use crate::{
     stage::{DeadLetter, Published, Receipt, StageEnv, StageFailure, caught},
 };
 
-pub use self::halt::{Halt, HaltAs};
+pub use self::{
+    dataset::forget_published,
+    halt::{Halt, HaltAs},
+};
 
 /// The run ended because a person asked for it.
 pub const CANCELLED: Code = Code::new("DG0105");

@@ -14,7 +14,7 @@ use std::{
 use docgenie_document::{Code, code::Problem};
 use tokio::sync::{Notify, watch};
 use tokio_util::task::TaskTracker;
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 use crate::{
     clock,
@@ -207,7 +207,10 @@ impl Queue {
     }
 
     async fn stop(&self, run: RunId, halt: HaltAs) -> Result<(), StoreError> {
-        if let Some(active) = self.shared.state().running.get(&run) {
+        let record = self.shared.jobs.run(run).await?;
+        // One that has stopped is still among those under way while it clears up.
+        let stopped = record.state.terminal() || record.state == RunState::Paused;
+        if !stopped && let Some(active) = self.shared.state().running.get(&run) {
             active.halt.halt(halt);
             return Ok(());
         }
@@ -221,7 +224,6 @@ impl Queue {
             },
         };
         // It is taken out first, so that its turn does not come meanwhile.
-        let record = self.shared.jobs.run(run).await?;
         let waited = self.shared.state().withdraw(&record);
         let stopped = self.shared.jobs.append(run, vec![event]).await;
         if stopped.is_err() && waited {
@@ -445,7 +447,8 @@ impl Shared {
                 let shared = self.clone();
                 self.tasks.spawn(async move {
                     // A task of its own, so that a panic leaves the queue as it is.
-                    let work = tokio::spawn(shared.clone().turn(run, halt, stage));
+                    let turn = shared.clone().turn(run, halt, stage);
+                    let work = tokio::spawn(turn.instrument(info_span!("run", %run)));
                     if let Err(panic) = work.await {
                         error!(%run, %panic, "a run panicked");
                         shared.fail(run, broken(&panic)).await;
@@ -526,5 +529,53 @@ impl Observer for Last {
                 *last = Some(stage.clone());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: QueueLimits = QueueLimits {
+        running: 1,
+        waiting: 4,
+        per_user: 3,
+    };
+
+    #[test]
+    fn users_take_turns() {
+        let mut state = State::default();
+        for (user, run) in [("a", 1), ("a", 2), ("a", 3), ("b", 4), ("c", 5), ("b", 6)] {
+            state.line_up(user.to_owned(), RunId(run));
+        }
+        let order: Vec<u64> = std::iter::from_fn(|| Some(state.next()?.1.0)).collect();
+        assert_eq!(order, [1, 4, 5, 2, 6, 3]);
+        assert!(state.waiting.is_empty() && state.turns.is_empty());
+    }
+
+    #[test]
+    fn more_than_the_limits_is_not_taken() {
+        let mut state = State::default();
+        let submit = |state: &mut State, user: &str, run| {
+            state.reserve(user, LIMITS).map(|()| {
+                state.coming -= 1;
+                state.line_up(user.to_owned(), RunId(run));
+            })
+        };
+        for run in 1..=3 {
+            submit(&mut state, "a", run).unwrap();
+        }
+        let quota = submit(&mut state, "a", 4);
+        assert!(matches!(quota, Err(SubmitError::Quota(3))), "{quota:?}");
+        submit(&mut state, "b", 5).unwrap();
+        let full = submit(&mut state, "b", 6);
+        assert!(matches!(full, Err(SubmitError::Full(4))), "{full:?}");
+        // One that has had its turn makes room.
+        let (user, _) = state.next().unwrap();
+        state.relieve(&user);
+        submit(&mut state, "a", 7).unwrap();
+        state.closing = true;
+        let closing = submit(&mut state, "c", 8);
+        assert!(matches!(closing, Err(SubmitError::Closing)), "{closing:?}");
     }
 }

@@ -16,9 +16,11 @@ pub trait Resident: Any + Send + Sync {
     async fn close(&self);
 }
 
+type Kept = Arc<Mutex<BTreeMap<String, Arc<dyn Resident>>>>;
+
 /// The residents of a process. Without a place to keep them each stage has its own, and ends it.
 #[derive(Clone, Default)]
-pub struct Residents(Option<Arc<Mutex<BTreeMap<String, Arc<dyn Resident>>>>>);
+pub struct Residents(Option<Kept>);
 
 impl Residents {
     /// A place to keep them.
@@ -96,6 +98,10 @@ mod tests {
         residents.close().await;
         assert_eq!(one.0.load(Ordering::Relaxed), 1);
         assert!(!Residents::default().get("one", make).unwrap().1);
-        assert!(residents.get("one", || Err::<Counted, _>("broken")).is_err());
+        assert!(
+            residents
+                .get("one", || Err::<Counted, _>("broken"))
+                .is_err()
+        );
     }
 }

@@ -291,6 +291,8 @@ pub struct DocumentContext {
     pub id: DocumentId,
     /// The seed for this stage and document; derived from the run seed.
     pub seed: Seed,
+    /// The seed for this stage, alike for all documents of the run: for what several of them share.
+    pub run_seed: Seed,
     pub(crate) slots: DocumentSlots,
 }
 
@@ -367,7 +369,7 @@ pub enum Reach {
 }
 
 /// A stage's failure.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{}", .problem.message)]
 pub struct StageFailure {
     /// What people read and a job keeps.

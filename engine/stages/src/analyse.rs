@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use docgenie_document::{
     Slot,
     ocr::Ocr,
-    slot::Analysis,
+    slot::{Analysis, TokenUsage},
     text::Words,
     truth::{GroundTruth, Handwriting, Layout, Verification, VisualElements},
 };
@@ -42,8 +42,9 @@ impl StageConfig for AnalyseConfig {
     const DOCUMENTATION: &'static str = "\
 The figures are one JSON object, which the stage `package` writes as `analysis/dataset.json`: \
 documents (asked for, valid, failed by error code), pages, words, fields, questions, entities, \
-regions by label, languages, document types, the outcome of `verify`, and the character error rate \
-of OCR (mean, and median to a thousandth). A document is valid if it is in the dataset and, where \
+regions by label, languages, document types, the outcome of `verify`, the character error rate of \
+OCR (mean, and median to a thousandth), and `token_usage`: what language models took for the \
+documents of the dataset, null where none wrote. A document is valid if it is in the dataset and, where \
 `verify` ran, passed with valid labels.
 
 **Layout diversity** says for each document type how much the first pages differ, from 0 (all \
@@ -72,6 +73,7 @@ uses = \"analyse\"
                 Slot::Words,
                 Slot::Layout,
                 Slot::GroundTruth,
+                Slot::TokenUsage,
                 Slot::Handwriting,
                 Slot::VisualElements,
                 Slot::Ocr,
@@ -97,6 +99,7 @@ struct Facts {
     elements: Option<Arc<VisualElements>>,
     ocr: Option<Arc<Ocr>>,
     verification: Option<Arc<Verification>>,
+    usage: Option<Arc<TokenUsage>>,
 }
 
 impl Facts {
@@ -144,6 +147,7 @@ impl DatasetStage for Stage {
             elements: document.read_if_present().await?,
             ocr: document.read_if_present().await?,
             verification: document.read_if_present().await?,
+            usage: document.read_if_present().await?,
         };
         figuring.tally.add(&facts);
         if let Some(words) = &facts.words {

@@ -1,4 +1,4 @@
-//! Starts documents: pages of HTML with their ground truth, from templates.
+//! Starts documents: pages of HTML with their ground truth, from templates or from language models.
 
 mod barcode;
 mod check_digits;
@@ -11,6 +11,7 @@ mod fonts;
 mod functions;
 mod language;
 mod likeness;
+mod llm;
 mod locale;
 mod parties;
 mod seeds;
@@ -22,18 +23,29 @@ mod value;
 use std::{error::Error, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use docgenie_document::{Code, Slot, slot::Html, truth::Drafts};
+use docgenie_document::{
+    Code, Slot,
+    slot::Html,
+    truth::{Drafts, GroundTruth},
+};
 use docgenie_runtime::stage::{
-    Built, DocumentContext, DocumentStage, Implied, Outputs, Scope, SlotUse, StageConfig, StageEnv,
-    StageFailure, blocking,
+    Built, Concurrency, DocumentContext, DocumentStage, Implied, Outputs, Scope, SlotUse,
+    StageConfig, StageEnv, StageFailure, blocking,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::{OneOrMany, markup::Markup};
+use crate::{
+    OneOrMany,
+    markup::{Markup, MarkupError},
+};
 use dice::Dice;
 pub use fonts::font_families;
+pub use llm::{
+    KEY_REFUSED, LOST_IN_BATCH, MODEL_REFUSES, NO_ANSWER, NO_KEY, NOT_RECORDED, REFUSED_REQUEST,
+    UNKEPT_ANSWERS, UNKNOWN_MODEL, UNUSABLE_ANSWER,
+};
 use seeds::{SeedPage, Seeds};
 use set::{Recipe, TemplateSet};
 
@@ -60,12 +72,13 @@ pub const BAD_SEED: Code = Code::new("DG0621");
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthorConfig {
-    /// Who writes: `template` needs neither key nor network.
+    /// Who writes: `template` needs neither key nor network, the others are language models.
     pub provider: Provider,
     /// What to write: a type's identifier such as `invoice`, free text for the nearest type, a
-    /// group such as `business and administrative`, or a list to draw from.
+    /// group such as `business and administrative`, or a list to draw from. A language model takes
+    /// any text as it is.
     pub doc_type: OneOrMany,
-    /// Language by English name or ISO code, or a list to draw from.
+    /// Language by English name or ISO code, or a list to draw from. A language model takes any.
     pub language: OneOrMany,
     /// How many documents to start.
     #[schemars(range(min = 1, max = 1_000_000))]
@@ -83,6 +96,22 @@ pub struct AuthorConfig {
     /// Further forms of ground truth to annotate for, such as `plugin:kie`. Each is made and checked
     /// once boxes are known, behind the other stages, or where the pipeline has it as a stage.
     pub ground_truth: Vec<FormatOption>,
+    /// The language model; for Anthropic `claude-sonnet-4-5-20250929` unless another is named.
+    pub model: Option<String>,
+    /// What a language model is to say of each document, in any words.
+    pub gt_type: String,
+    /// The form it is to say it in, in any words.
+    pub gt_format: String,
+    /// How many documents a language model writes in one answer.
+    #[schemars(range(min = 1, max = 5))]
+    pub documents_per_answer: u64,
+    /// Whether a language model is shown the seed images.
+    pub images: bool,
+    /// Address of the language model's interface, instead of `ANTHROPIC_BASE_URL` or
+    /// `OPENAI_BASE_URL`.
+    pub base_url: Option<String>,
+    /// The folder of recorded answers, instead of `$DOCGENIE_HOME/answers`.
+    pub answers: Option<PathBuf>,
 }
 
 /// A form of ground truth, by its name or with its params.
@@ -111,12 +140,20 @@ impl FormatOption {
 }
 
 /// Who writes.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Provider {
     /// The template set.
     #[default]
     Template,
+    /// Anthropic's models, at once.
+    Anthropic,
+    /// Anthropic's models at half the price, within a day.
+    AnthropicBatch,
+    /// The models of any interface like OpenAI's.
+    Openai,
+    /// Nobody: answers that an earlier run has kept.
+    Recorded,
 }
 
 impl Default for AuthorConfig {
@@ -131,6 +168,18 @@ impl Default for AuthorConfig {
             layout: None,
             seed_images: Vec::new(),
             ground_truth: Vec::new(),
+            model: None,
+            gt_type:
+                "Multiple questions about each document, with their answers taken **verbatim** \
+                      from the document."
+                    .to_owned(),
+            gt_format: "{\"<Text of question 1>\": \"<Answer to question 1>\", \
+                        \"<Text of question 2>\": \"<Answer to question 2>\", ...}"
+                .to_owned(),
+            documents_per_answer: 3,
+            images: true,
+            base_url: None,
+            answers: None,
         }
     }
 }
@@ -148,6 +197,9 @@ impl StageConfig for AuthorConfig {
         let mut writes = vec![Slot::Html, Slot::GroundTruth];
         if !self.ground_truth.is_empty() {
             writes.push(Slot::Drafts);
+        }
+        if self.provider != Provider::Template {
+            writes.push(Slot::TokenUsage);
         }
         SlotUse {
             writes,
@@ -167,21 +219,25 @@ impl StageConfig for AuthorConfig {
     }
 
     fn build(self, env: &StageEnv) -> Result<Built, StageFailure> {
-        let templates = self
-            .templates
-            .as_ref()
-            .map(|folder| env.pipeline_dir.join(folder));
-        let author = Author::new(&self, templates.as_ref())?;
         let count = self.count;
         let formats = self.ground_truth.iter().map(FormatOption::parts);
         let formats = formats.map(|(name, params)| {
             let format = env.extensions.truth_format(name, params)?;
             Ok::<_, StageFailure>(drafts::Asked::new(format))
         });
+        let formats = formats.collect::<Result<_, _>>()?;
+        let seeds = Seeds::new(&self.seed_images, env);
+        let writer = if self.provider == Provider::Template {
+            let templates = self.templates.as_ref();
+            let templates = templates.map(|folder| env.pipeline_dir.join(folder));
+            Writer::Templates(Arc::new(Author::new(&self, templates.as_ref())?))
+        } else {
+            Writer::Model(Box::new(llm::Writer::new(self, env)?))
+        };
         Ok(Built::Document(Arc::new(AuthorStage {
-            author: Arc::new(author),
-            seeds: Seeds::new(&self.seed_images, env),
-            formats: formats.collect::<Result<_, _>>()?,
+            writer,
+            seeds,
+            formats,
             count,
         })))
     }
@@ -380,10 +436,16 @@ fn unknown(code: Code, what: &str, given: &str, known: &[&str]) -> StageFailure 
 }
 
 struct AuthorStage {
-    author: Arc<Author>,
+    writer: Writer,
     seeds: Seeds,
     formats: Vec<drafts::Asked>,
     count: u64,
+}
+
+/// Who writes.
+enum Writer {
+    Templates(Arc<Author>),
+    Model(Box<llm::Writer>),
 }
 
 #[async_trait]
@@ -398,7 +460,10 @@ impl DocumentStage for AuthorStage {
             .iter()
             .map(|format| format!(", {}", format.identity()));
         let formats: String = formats.collect();
-        format!("templates {}{formats}", self.author.set.digest())
+        match &self.writer {
+            Writer::Templates(author) => format!("templates {}{formats}", author.set.digest()),
+            Writer::Model(writer) => format!("{}{formats}", writer.identity()),
+        }
     }
 
     /// What is remembered of a document must not outlive a change of what it takes after.
@@ -410,29 +475,66 @@ impl DocumentStage for AuthorStage {
         true
     }
 
+    fn concurrency(&self) -> Concurrency {
+        match &self.writer {
+            Writer::Templates(_) => Concurrency::Jobs,
+            Writer::Model(writer) => Concurrency::AtMost(writer.at_once()),
+        }
+    }
+
     async fn run(&self, document: &DocumentContext) -> Result<Outputs, StageFailure> {
-        let (author, seed) = (Arc::clone(&self.author), document.seed);
-        let (pages, index) = (self.seeds.pages().await?, document.id.index());
-        let (truth, outputs) = blocking(move || {
-            let after = pages.get(index as usize % pages.len().max(1));
-            let page = author.page_after(after, seed)?;
-            let truth = page.markup.truth();
-            let outputs = Outputs::new()
-                .with(&Html(page.markup.clean()))?
-                .with(&truth)?;
-            let outputs = page.remark.into_iter().fold(outputs, Outputs::noting);
-            Ok((truth, outputs))
-        })
-        .await?;
+        let pages = self.seeds.pages().await?;
+        let (truth, outputs, mut annotated) = match &self.writer {
+            Writer::Templates(author) => {
+                let (author, seed) = (Arc::clone(author), document.seed);
+                let index = document.id.index() as usize;
+                let written = blocking(move || {
+                    let after = pages.get(index % pages.len().max(1));
+                    let page = author.page_after(after, seed)?;
+                    let (truth, outputs) = outputs(&page.markup)?;
+                    Ok((
+                        truth,
+                        page.remark.into_iter().fold(outputs, Outputs::noting),
+                    ))
+                });
+                let (truth, outputs) = written.await?;
+                (truth, outputs, Map::new())
+            }
+            Writer::Model(writer) => {
+                let draft = writer.document(document, &pages, &self.formats).await?;
+                let html = draft.html;
+                let written = blocking(move || {
+                    outputs(&Markup::parse(&html).map_err(|error| unreadable(&error))?)
+                });
+                let (truth, outputs) = written.await?;
+                let outputs = draft.remarks.into_iter().fold(outputs, Outputs::noting);
+                (truth, outputs.with(&draft.usage)?, draft.drafts)
+            }
+        };
         if self.formats.is_empty() {
             return Ok(outputs);
         }
         let mut drafts = Drafts::default();
         for format in &self.formats {
-            drafts.0.push(format.accepted(truth.draft()).await?);
+            let value = annotated.remove(format.name());
+            let value = value.unwrap_or_else(|| truth.draft());
+            drafts.0.push(format.accepted(value).await?);
         }
         outputs.with(&drafts)
     }
+}
+
+/// What a page says, and the slots that hold it.
+fn outputs(markup: &Markup) -> Result<(GroundTruth, Outputs), StageFailure> {
+    let truth = markup.truth();
+    let outputs = Outputs::new().with(&Html(markup.clean()))?.with(&truth)?;
+    Ok((truth, outputs))
+}
+
+fn unreadable(error: &MarkupError) -> StageFailure {
+    StageFailure::new(BAD_MARKUP, "the mark-up of a document cannot be read")
+        .hint(error.hint())
+        .because(error)
 }
 
 #[cfg(test)]

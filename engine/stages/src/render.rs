@@ -107,10 +107,7 @@ with = { page = \"content\" }   # one page as large as the content, for receipts
             PageOption::Css => PageSize::Css,
             PageOption::Content => PageSize::Content,
         };
-        let name = format!(
-            "render {tabs} {} {}",
-            self.pages_per_browser, self.limit_s
-        );
+        let name = format!("render {tabs} {} {}", self.pages_per_browser, self.limit_s);
         let start = || Renderer::start(settings).map(KeptRenderer);
         let (renderer, kept) = env
             .residents

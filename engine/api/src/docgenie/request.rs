@@ -21,7 +21,10 @@ const PLACEHOLDER: &str = "string";
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 pub(crate) struct GenerateRequest {
     /// Addresses of pictures or PDFs whose look the documents are to take after.
-    #[schemars(length(min = 1, max = 10), inner(length(min = 1, max = 2048)))]
+    #[schemars(
+        length(min = 1, max = 10),
+        inner(length(max = 2048), regex(pattern = "^[Hh][Tt][Tt][Pp][Ss]?://"))
+    )]
     seed_images: Vec<String>,
     /// What the documents are to be.
     #[serde(default)]
@@ -43,7 +46,10 @@ pub(crate) struct GenerateRequest {
     user_id: Option<UserId>,
     /// The name that the request is to have; `USER/UUID` also names the user. A new one without it.
     #[serde(default)]
-    #[schemars(length(max = 200))]
+    #[schemars(
+        length(max = 200),
+        regex(pattern = "^ *([A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)?)? *$")
+    )]
     request_id: Option<String>,
     /// An access token for Google Drive, where the documents are to go there.
     #[serde(default)]
@@ -66,8 +72,10 @@ pub(crate) struct GenerateRequest {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum UserId {
-    Number(i64),
-    Name(String),
+    Number(
+        #[schemars(range(min = -9_007_199_254_740_991_i64, max = 9_007_199_254_740_991_i64))] i64,
+    ),
+    Name(#[schemars(length(max = 200))] String),
 }
 
 /// Who writes.
@@ -140,7 +148,10 @@ struct PromptParams {
     #[schemars(range(min = 1, max = 1000))]
     handwriting_num_inference_steps: u16,
     /// The hands to choose from.
-    #[schemars(length(max = 1000))]
+    #[schemars(
+        length(max = 1000),
+        inner(range(min = 0, max = 9_007_199_254_740_991_i64))
+    )]
     handwriting_writer_ids: Vec<i64>,
     /// Whether stamps, logos and the like are drawn into marked places.
     enable_visual_elements: bool,
@@ -234,6 +245,23 @@ impl Default for PromptParams {
     }
 }
 
+/// Whether whoever asks waits for the documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mode {
+    Sync,
+    Async,
+}
+
+impl Mode {
+    /// The word of the protocol.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Sync => "sync",
+            Self::Async => "async",
+        }
+    }
+}
+
 /// A request that was checked.
 pub(super) struct Asked {
     pub(super) request_id: Option<String>,
@@ -248,7 +276,7 @@ pub(super) struct Asked {
 
 impl GenerateRequest {
     /// Checks what a schema cannot, and settles what was left open.
-    pub(super) fn checked(self, layout: Option<ZipLayout>) -> ApiResult<Asked> {
+    pub(super) fn checked(self, layout: Option<ZipLayout>, mode: Mode) -> ApiResult<Asked> {
         let mut faults: Vec<Fault> = Vec::new();
         for (index, address) in self.seed_images.iter().enumerate() {
             let parsed = url::Url::parse(address);
@@ -293,6 +321,8 @@ impl GenerateRequest {
             || std::env::var("ANTHROPIC_API_KEY").is_ok_and(|key| !key.is_empty());
         let provider = match self.provider {
             Some(provider) => provider,
+            // Who does not wait for the answer has it at half the price.
+            None if has_key && mode == Mode::Async => ProviderName::AnthropicBatch,
             None if has_key => ProviderName::Anthropic,
             None => {
                 warnings.push(
@@ -378,7 +408,7 @@ impl Asked {
     }
 
     /// Parameters of the pipeline.
-    pub(super) fn params(&self, request: &str, mode: &str) -> Map<String, Value> {
+    pub(super) fn params(&self, request: &str, mode: Mode) -> Map<String, Value> {
         let mut params = match json!(self.request.prompt_params) {
             Value::Object(params) => params,
             _ => Map::new(),
@@ -399,14 +429,22 @@ impl Asked {
             ("zip_layout", json!(self.layout)),
             ("request_id", json!(request)),
             ("user_id", json!(self.user_number())),
-            ("api_mode", json!(mode)),
+            ("api_mode", json!(mode.name())),
         ];
         params.extend(given.map(|(name, value)| (name.to_owned(), value)));
-        if let Some(model) = filled(self.request.model.as_deref()) {
+        let model = filled(self.request.model.as_deref());
+        if let Some(model) = model.or_else(usual_model) {
             params.insert("model".to_owned(), json!(model));
         }
         params
     }
+}
+
+/// The model that the service was started with, by the names that the original knows.
+fn usual_model() -> Option<String> {
+    let names = ["CLAUDE_MODEL", "LLM_MODEL"];
+    let found = names.iter().find_map(|name| std::env::var(name).ok());
+    filled(found.as_deref())
 }
 
 /// A text that somebody has filled in.

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{delivery_failure, request_of, told, warnings_of};
-use crate::{results, runs::time, service::Service};
+use crate::{results, routes::Page, runs::time, service::Service};
 
 /// Minutes a document is reckoned with before any has been made.
 const FIRST_GUESS_MS: u64 = 10_000;
@@ -157,8 +157,8 @@ pub(crate) struct UserJobs {
     user_id: Value,
     jobs: Vec<UserJob>,
     count: usize,
-    limit: u64,
-    offset: u64,
+    limit: usize,
+    offset: usize,
 }
 
 /// A request in a list.
@@ -187,14 +187,14 @@ impl UserJob {
 }
 
 impl UserJobs {
-    pub(super) fn of(user: &str, jobs: Vec<UserJob>, limit: u64, offset: u64) -> Self {
+    pub(super) fn of(user: &str, jobs: Vec<UserJob>, page: Page) -> Self {
         let number = user.parse::<i64>().ok();
         Self {
             user_id: number.map_or_else(|| json!(user), |number| json!(number)),
             count: jobs.len(),
             jobs,
-            limit,
-            offset,
+            limit: page.limit,
+            offset: page.offset,
         }
     }
 }

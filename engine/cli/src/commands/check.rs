@@ -100,8 +100,13 @@ pub(super) fn stages(name: Option<&str>, reference: bool, home: &Path) -> Result
 }
 
 /// `schema`
-pub(super) fn schema() -> Result<Status, Stop> {
-    report::data(&format!("{:#}", pipeline::schema(&native())));
+pub(super) fn schema(openapi: bool) -> Result<Status, Stop> {
+    let schema = if openapi {
+        docgenie_api::openapi()
+    } else {
+        pipeline::schema(&native())
+    };
+    report::data(&format!("{schema:#}"));
     Ok(Status::Done)
 }
 

@@ -52,6 +52,7 @@ pub(super) fn serve(arguments: &ServeArguments, home: &Path) -> Result<Status, S
         grace: settings.grace(),
         retention: settings.retention(),
         cors_origins: settings.cors_origins.clone(),
+        no_auth: settings.no_auth,
     };
     let stop = signals.end().clone();
     let served = runner.serve(async move |executor, cancelled| {

@@ -14,6 +14,9 @@ use crate::{
     },
 };
 
+/// Documents in flight, at most, because a stage can work on so many at once.
+const MOST_WAITING: usize = 256;
+
 /// A document stage of the plan, ready to work.
 pub(super) struct StageInstance {
     pub(super) id: String,
@@ -107,7 +110,7 @@ impl BuiltPlan {
                         Concurrency::Jobs => shared.clone(),
                         Concurrency::AtMost(limit) => {
                             let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
-                            built_plan.window += limit.min(64);
+                            built_plan.window += limit.min(MOST_WAITING);
                             Arc::new(Semaphore::new(limit))
                         }
                     };

@@ -53,6 +53,23 @@ pub(super) struct Dataset {
     lost: Vec<LostPart>,
 }
 
+/// Where a home keeps what it has last published at a target.
+fn record_of(home: &Path, target: &Path) -> PathBuf {
+    let name = Digest::of(target.as_os_str().as_encoded_bytes());
+    home.join("published").join(format!("{name}.json"))
+}
+
+/// Forgets what a home has published at a target, which is gone for good.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn forget_published(home: &Path, target: &Path) -> io::Result<()> {
+    match std::fs::remove_file(record_of(home, target)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A part that its stage could not make.
 struct LostPart {
     path: String,
@@ -72,10 +89,7 @@ impl Dataset {
             (order.spec.out.clone(), order.spec.zip.clone())
         };
         let recorded = out.as_ref().filter(|_| !order.scratch);
-        let record = recorded.map(|out| {
-            let name = Digest::of(out.as_os_str().as_encoded_bytes());
-            plan.home.join("published").join(format!("{name}.json"))
-        });
+        let record = recorded.map(|out| record_of(&plan.home, out));
         let text = record.as_ref().and_then(|path| std::fs::read(path).ok());
         let dataset = Self {
             stages,
@@ -175,7 +189,7 @@ impl Dataset {
         let Some(folder) = &self.folder else {
             return Ok(());
         };
-        let seed = self.facts.seed.of_document(outcome.id.index());
+        let seed = self.facts.seed;
         let mut position = 0;
         while let Some(instance) = self.stages.get_mut(position) {
             let mut added = instance.add(outcome, seed, folder).await;
@@ -300,12 +314,13 @@ impl DatasetStageInstance {
     async fn add(
         &mut self,
         outcome: &DocumentOutcome,
-        seed: Seed,
+        run: Seed,
         folder: &DatasetFolder,
     ) -> Result<(), StageFailure> {
         let context = DocumentContext {
             id: outcome.id,
-            seed: seed.derive(&self.id),
+            seed: run.of_document(outcome.id.index()).derive(&self.id),
+            run_seed: run.derive(&self.id),
             slots: outcome.slots.only(&self.reads),
         };
         caught(self.stage.add(&context, folder)).await

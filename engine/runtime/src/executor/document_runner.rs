@@ -237,6 +237,7 @@ impl DocumentRunner {
         DocumentContext {
             id,
             seed: self.seed.of_document(id.index()).derive(&instance.id),
+            run_seed: self.seed.derive(&instance.id),
             slots: slots.only(&instance.reads),
         }
     }

@@ -1,5 +1,6 @@
 //! Counts and means that take the same memory for ten documents and ten million.
 
+use docgenie_document::slot::TokenUsage;
 use serde::Serialize;
 
 use super::{ByName, Facts, TypeDiversity};
@@ -21,8 +22,8 @@ pub struct Figures {
     pub has_ocr: u64,
     /// Documents of more than one page.
     pub multipage_count: u64,
-    /// Tokens of language models; null where none was asked.
-    pub token_usage: Option<u64>,
+    /// What language models took for the documents; null where none was asked.
+    pub token_usage: Option<TokenFigures>,
     /// Pages.
     pub pages: u64,
     /// Words on them.
@@ -45,6 +46,21 @@ pub struct Figures {
     pub ocr: Option<OcrFigures>,
     /// How different the layouts of a document type are.
     pub layout_diversity: ByName<TypeDiversity>,
+}
+
+/// What language models took.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TokenFigures {
+    /// Documents that a model wrote.
+    pub documents: u64,
+    /// Those documents by model.
+    pub models: Counts,
+    /// Tokens read.
+    pub input_tokens: u64,
+    /// Tokens written.
+    pub output_tokens: u64,
+    /// What they cost in US dollars; null where the price of one is not known.
+    pub cost_usd: Option<f64>,
 }
 
 /// The outcome of checking the ground truth.
@@ -118,6 +134,39 @@ pub(super) struct Tally {
     ocr_similarity: Mean,
     error_rate: Mean,
     error_rates: Histogram,
+    tokens: Tokens,
+}
+
+/// What language models took so far.
+#[derive(Default)]
+struct Tokens {
+    documents: u64,
+    models: Counts,
+    input: u64,
+    output: u64,
+    micro_usd: u64,
+    unpriced: bool,
+}
+
+impl Tokens {
+    fn add(&mut self, usage: &TokenUsage) {
+        self.documents += 1;
+        self.models.add(&usage.model);
+        self.input += usage.input_tokens;
+        self.output += usage.output_tokens;
+        self.micro_usd += usage.micro_usd.unwrap_or_default();
+        self.unpriced |= usage.micro_usd.is_none();
+    }
+
+    fn figures(&self) -> Option<TokenFigures> {
+        (self.documents > 0).then(|| TokenFigures {
+            documents: self.documents,
+            models: self.models.clone(),
+            input_tokens: self.input,
+            output_tokens: self.output,
+            cost_usd: (!self.unpriced).then(|| self.micro_usd as f64 / 1e6),
+        })
+    }
 }
 
 impl Tally {
@@ -141,6 +190,9 @@ impl Tally {
             for entity in &truth.entities {
                 self.entities.add(&entity.label);
             }
+        }
+        if let Some(usage) = &facts.usage {
+            self.tokens.add(usage);
         }
         for region in facts.layout.iter().flat_map(|layout| &layout.regions) {
             self.regions.add(&region.label);
@@ -196,7 +248,7 @@ impl Tally {
             has_visual_elements: self.elements,
             has_ocr: self.recognised,
             multipage_count: self.multipage,
-            token_usage: None,
+            token_usage: self.tokens.figures(),
             pages: self.pages,
             words: self.words,
             fields: self.fields,

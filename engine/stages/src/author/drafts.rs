@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use docgenie_document::truth::Draft;
-use docgenie_runtime::{extension::TruthFormat, stage::StageFailure};
+use docgenie_runtime::{
+    extension::{TruthBrief, TruthFormat},
+    stage::StageFailure,
+};
 use jsonschema::Validator;
 use serde_json::Value;
 use tokio::sync::OnceCell;
@@ -31,6 +34,15 @@ impl Asked {
         self.format.identity()
     }
 
+    pub(super) fn name(&self) -> &str {
+        self.format.name()
+    }
+
+    /// What a writer must annotate.
+    pub(super) async fn brief(&self) -> Result<TruthBrief, StageFailure> {
+        self.format.brief().await
+    }
+
     /// The draft, if it is what the form asks for.
     pub(super) async fn accepted(&self, value: Value) -> Result<Draft, StageFailure> {
         let schema = self.schema.get_or_try_init(|| self.compiled()).await?;
@@ -42,14 +54,14 @@ impl Asked {
         if faults.is_empty() {
             return Ok(Draft { format, value });
         }
-        let message = format!("the templates annotate other things than `{format}` asks for");
+        let message = format!("what is annotated is not what `{format}` asks for");
         let mut failure = StageFailure::new(BAD_DRAFT, message);
         failure.problem.causes = faults;
         Err(failure.hint("leave it out of `ground_truth`, or let a language model write"))
     }
 
     async fn compiled(&self) -> Result<Validator, StageFailure> {
-        let brief = self.format.brief().await?;
+        let brief = self.brief().await?;
         jsonschema::validator_for(&brief.draft_schema).map_err(|error| {
             let name = self.format.name();
             let message = format!("the schema that `{name}` has for drafts is none");

@@ -41,10 +41,8 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub(super) struct SeedPage {
     /// `image/png` or `image/jpeg`.
-    #[allow(dead_code, reason = "for providers that look at pictures")]
     pub(super) media_type: &'static str,
     /// The encoded picture, at most 1568 pixels on its longer side.
-    #[allow(dead_code, reason = "for providers that look at pictures")]
     pub(super) bytes: Vec<u8>,
     /// Its pixels across and down.
     pub(super) size: (u32, u32),

@@ -374,7 +374,8 @@ async fn metadata_names_documents_and_gaps() {
         assert_eq!(metadata["splits"], json!({"train": 2}));
         assert_eq!(
             metadata["documents"][0],
-            json!({"document_id": "document_1", "pages": 2, "document_type": "invoice",
+            json!({"document_id": "document_1", "pages": 2,
+                "page_sizes_mm": [[35.278, 70.556], [35.278, 70.556]], "document_type": "invoice",
                 "language": "de", "split": "train", "has_handwriting": true,
                 "has_visual_elements": true, "has_ocr": true, "modification_type": null})
         );

@@ -20,7 +20,7 @@ const FILE: &str = "docgenie.toml";
 
 /// What the service can be told. Each field is a key of the file; `DOCGENIE_` and its name in
 /// capitals is its variable.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Settings {
     pub(super) listen: SocketAddr,
@@ -54,6 +54,29 @@ impl Default for Settings {
         }
     }
 }
+
+/// What may stand behind `DOCGENIE_` in the name of a variable.
+const SETTINGS: &[&str] = &[
+    "ALLOW_PRIVATE_ADDRESSES",
+    "ALLOW_WASI",
+    "CHROMIUM",
+    "CORS_ORIGINS",
+    "DROPBOX_API_URL",
+    "GOOGLE_API_URL",
+    "GRACE_S",
+    "HOME",
+    "JOBS",
+    "LISTEN",
+    "NO_AUTH",
+    "PUBLIC_URL",
+    "QUEUE",
+    "RETENTION_HOURS",
+    "RUNS",
+    "RUNS_PER_USER",
+    "S3_BUCKET",
+    "SECRET_KEY",
+    "WASM_RUSTC",
+];
 
 /// Variables of the original service, and what became of them.
 const OF_THE_ORIGINAL: &[(&str, &str)] = &[
@@ -94,6 +117,11 @@ impl Settings {
     pub(super) fn of(arguments: &ServeArguments, home: &Path) -> Result<Self, Stop> {
         let mut settings = Self::of_file(arguments.config.as_deref(), home)?;
         settings.read_environment()?;
+        for name in unknown_variables() {
+            report::talk(&format!(
+                "warning: {name} is no setting of the service; docs/service.md lists them"
+            ));
+        }
         for (name, now) in OF_THE_ORIGINAL {
             if std::env::var_os(name).is_some() {
                 report::talk(&format!("warning: {name} changes nothing: {now}"));
@@ -164,6 +192,16 @@ impl Settings {
     }
 }
 
+/// Variables that look like settings and are none.
+fn unknown_variables() -> Vec<String> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let unknown = names.filter(|name| {
+        let setting = name.strip_prefix("DOCGENIE_");
+        setting.is_some_and(|setting| !SETTINGS.contains(&setting))
+    });
+    unknown.collect()
+}
+
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var(format!("DOCGENIE_{name}")).ok();
     value.filter(|value| !value.is_empty())
@@ -178,4 +216,35 @@ fn take<T: std::str::FromStr>(name: &str, setting: &mut T) -> Result<(), Stop> {
         })?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: &str = include_str!("../../../../../docs/service.md");
+
+    #[test]
+    fn the_documented_file_has_every_setting_with_its_default() {
+        let (_, file) = PAGE.split_once("```toml\n").unwrap();
+        let (file, _) = file.split_once("```").unwrap();
+        let set = |line: &&str| {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        };
+        let lines = file.lines().filter_map(|line| line.strip_prefix("# "));
+        let lines: Vec<_> = lines.filter(set).collect();
+        let mut settings: Settings = toml::from_str(&lines.join("\n")).unwrap();
+        // These are off by default, which no value says.
+        assert!(settings.public_url.take().is_some() && settings.jobs.take().is_some());
+        assert_eq!(settings, Settings::default());
+
+        let refused = toml::from_str::<Settings>("nothing = 1").unwrap_err();
+        for key in refused.message().split('`').skip(3).step_by(2) {
+            let start = format!("{key} = ");
+            assert!(lines.iter().any(|line| line.starts_with(&start)), "{key}");
+            let variable = format!("DOCGENIE_{}", key.to_uppercase());
+            assert!(PAGE.contains(&variable), "{variable}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ fn seeds(folder: &Path, named: &[&str], private_addresses: bool) -> Seeds {
         jobs: 1,
         extensions: Arc::new(NoExtensions),
         secrets: Secrets::default(),
+        residents: docgenie_runtime::resident::Residents::default(),
         private_addresses,
     };
     let named: Vec<_> = named.iter().map(ToString::to_string).collect();
