@@ -168,7 +168,7 @@ fn timed(kind: StageKind) -> (StageKind, Spent) {
                 stage,
                 spent: noted.clone(),
             }))),
-            Built::Document(_) => panic!("not an exporter"),
+            _ => panic!("not an exporter"),
         }
     });
     (timed, spent)
