@@ -35,6 +35,8 @@ pub fn document() -> Value {
     let mut schemas = generator.take_definitions(true);
     schemas.insert("Error".to_owned(), error_schema());
     schemas.insert("ValidationError".to_owned(), validation_schema());
+    let tags = ["documents", "pipelines and runs", "about the service"];
+    let tags = tags.map(|name| json!({ "name": name }));
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -44,7 +46,7 @@ pub fn document() -> Value {
             "version": "1.0.0",
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
-        "tags": ["documents", "pipelines and runs", "about the service"].map(|name| json!({ "name": name })),
+        "tags": tags,
         "paths": paths,
         "components": {
             "schemas": schemas,
