@@ -25,6 +25,8 @@ import urllib.request
 import zipfile
 import zlib
 
+from storages import Storages, s3
+
 PATIENCE = 120
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -143,7 +145,7 @@ class Service:
 
 def completed(answer):
     assert answer["status"] != "failed", answer
-    return answer["status"] == "completed"
+    return answer["status"].startswith("completed")
 
 
 def request(address, **prompt_params):
@@ -366,14 +368,14 @@ def access(engine, home, address):
     assert refused.returncode == 2 and "DG0915" in refused.stderr, refused.stderr
     one, other, reader = keys("create", "one"), keys("create", "other"), keys("create", "r", "--scope", "read")
     admin, slow = keys("create", "a", "--scope", "admin"), keys("create", "s", "--requests-per-minute", "2")
-    service = Service(engine, home, "-vv")
+    env = {"DOCGENIE_GOOGLE_API_URL": "http://127.0.0.1:9"}
+    service = Service(engine, home, "-vv", env=env)
     assert service.get("/health") and service.get("/runs", 401)["hint"]
     service.key = one
     secret = "sk-canary-4711"
     body = {**request(address), "api_key": secret, "provider": "template", "google_drive_token": "canary-4712",
             "user_id": 5}
     job = service.post("/generate/async", body)
-    assert "Google Drive" in " ".join(job["warnings"])
     service.until(job["poll_url"], completed)
     run = service.get("/runs")["runs"][0]["id"]
     for key in [other, reader]:
@@ -387,6 +389,20 @@ def access(engine, home, address):
     service.key = admin
     assert service.get(f"/runs/{run}")["state"] == "completed"
     service.key = one
+    drive = "/users/5/integrations/google_drive"
+    assert service.ask("PUT", drive, {"access_token": "canary-4713"})[0] == 200
+    events = service.get("/analytics/events?user_id=5")
+    assert [it["event_type"] for it in events["events"]] == [
+        "generation_completed", "delivery_failed", "generation_requested"], events
+    for key in [other, reader]:
+        service.key = key
+        service.get(drive, 404)
+        assert service.ask("PUT", drive, {"access_token": "x"})[0] == (403 if key == reader else 200)
+        assert service.get("/analytics/events?user_id=5")["events"] == []
+    service.key = other
+    assert service.ask("DELETE", drive)[0] == 200
+    service.key = one
+    assert service.get(drive)["is_connected"]
     assert service.ask("PUT", "/pipelines/x", raw=b"")[0] == 403
     service.key = slow
     assert [service.ask("GET", "/runs")[0] for _ in range(3)] == [200, 200, 429]
@@ -400,12 +416,127 @@ def access(engine, home, address):
         time.sleep(0.2)
     service.stop()
     # The secrets stand nowhere: not in the log, not in the home.
-    for canary in [secret, "canary-4712", one]:
-        assert canary not in "".join(service.talk)
-        for folder, _, files in os.walk(home):
+    hidden(service, secret, "canary-4712", "canary-4713", one)
+
+
+def hidden(service, *canaries):
+    """Nothing of a secret is in the log or in the home."""
+    for canary in canaries:
+        assert canary not in "".join(service.talk), canary
+        for folder, _, files in os.walk(service.home):
             for name in files:
                 with open(os.path.join(folder, name), "rb") as file:
                     assert canary.encode() not in file.read(), (canary, folder, name)
+
+
+def delivery(engine, home, address):
+    """Results go to Google Drive, Dropbox and S3; users connect their own."""
+    storages = Storages()
+    storages.clients = {"client": "client-secret-canary", "app": "app-secret-canary"}
+    with s3("documents") as (s3_env, lying):
+        env = {"DOCGENIE_GOOGLE_API_URL": storages.address, "DOCGENIE_DROPBOX_API_URL": storages.address,
+               "GOOGLE_CLIENT_ID": "client", "GOOGLE_CLIENT_SECRET": "client-secret-canary",
+               "DROPBOX_APP_KEY": "app", "DROPBOX_APP_SECRET": "app-secret-canary", **s3_env}
+        service = Service(engine, home, "-vv", env=env)
+
+        def made(**fields):
+            job = service.post("/generate/async", {**request(address), **fields})
+            done = service.until(job["poll_url"], completed)
+            return job["request_id"], done, service.ask("GET", f"/jobs/{job['request_id']}/download")[2]
+
+        # A token that has run out is renewed; what breaks off is taken up where it was; the folder is made.
+        storages.refresh_tokens.add("refresh-canary-1")
+        storages.gate.clear()
+        job = service.post("/generate/async", {
+            **request(address), "user_id": 6, "google_drive_token": "stale-canary",
+            "google_drive_refresh_token": "refresh-canary-1"})
+        assert "Drive" not in " ".join(job["warnings"]), job
+        service.until(job["poll_url"], lambda it: it["status"] == "uploading")
+        storages.gate.set()
+        done = service.until(job["poll_url"], completed)
+        assert done["status"] == "completed", done
+        file = storages.named(job["request_id"] + ".zip")
+        assert storages.files[file["parents"][0]]["name"] == "DocGenie Documents"
+        id = next(id for id, it in storages.files.items() if it is file)
+        assert done["download_url"] == f"https://drive.google.com/file/d/{id}/view?usp=drivesdk", done
+        assert id in storages.shared and ("POST", "/token", {}) in storages.calls
+        here = service.ask("GET", f"/jobs/{job['request_id']}/download")[2]
+        assert file["bytes"] == here and zipfile.ZipFile(io.BytesIO(here)).testzip() is None
+        # Delivered once more, it takes the place of what is there.
+        run = service.get("/runs")["runs"][0]
+        count = len(storages.files)
+        service.post(f"/runs/{run['id']}/retry", None)
+        again = service.until(f"/runs/{run['id']}", lambda it: it["state"] == "completed")
+        assert len(storages.files) == count and again["deliveries"][0]["outcome"] == "delivered", again
+
+        # The folder is found again; a Drive that is full leaves the download.
+        storages.tokens.add("token-canary")
+        name, done, _ = made(google_drive_token="token-canary")
+        assert done["status"] == "completed" and storages.named(name + ".zip")["parents"] == file["parents"]
+        storages.quota_is_exceeded = True
+        name, done, data = made(google_drive_token="token-canary", user_id=6)
+        assert done["status"] == "completed_gdrive_failed" and "quota" in done["error_message"], done
+        assert done["download_url"].endswith(f"/jobs/{name}/download")
+        assert zipfile.ZipFile(io.BytesIO(data)).testzip() is None
+        assert "quota" in " ".join(done["warnings"])
+        storages.quota_is_exceeded = False
+        name, done, _ = made(google_drive_token="unknown-canary")
+        assert done["status"] == "completed_gdrive_failed" and "DG0713" in done["error_message"], done
+
+        # A user's own connections, over a restart.
+        drive, box = "/users/7/integrations/google_drive", "/users/7/integrations/dropbox"
+        service.get(drive, 404)
+        refused = service.post("/generate/async", {**request(address), "user_id": 7, "deliver_to": "google_drive"}, 422)
+        assert refused["detail"][0]["loc"] == ["body", "deliver_to"], refused
+        status, _, kept = service.ask("PUT", drive, {"access_token": "token-canary", "token_expiry": "2030-01-01T00:00:00Z"})
+        assert status == 200 and kept["is_connected"] and not kept["has_refresh_token"], kept
+        storages.refresh_tokens.add("refresh-canary-2")
+        assert service.ask("PUT", box, {"refresh_token": "refresh-canary-2"})[0] == 200
+        assert service.ask("PUT", drive, {})[0] == 422 and service.ask("PUT", "/users/7/integrations/x", {})[0] == 404
+        service.kill()
+        service.start()
+        assert service.get(drive) == kept and "canary" not in json.dumps(kept)
+        name, done, _ = made(user_id=7, deliver_to="google_drive")
+        assert done["status"] == "completed" and storages.named(name + ".zip")["bytes"]
+        for _ in range(2):
+            name, done, data = made(user_id=7, deliver_to="dropbox", request_id=f"7/number-{len(storages.dropbox)}")
+            path = f"/DocGenie Documents/{name.replace('/', '-')}.zip"
+            assert storages.dropbox[path] == data and "dropbox.com" in done["download_url"], done
+        assert service.ask("DELETE", drive)[0] == 200
+        service.get(drive, 404)
+        assert service.ask("DELETE", drive)[0] == 404
+        service.post("/generate/async", {**request(address), "user_id": 7, "deliver_to": "google_drive"}, 422)
+
+        # S3, from a request and from a pipeline, in more than one part.
+        name, done, data = made(deliver_to="s3")
+        assert lying(f"{name}.zip") == data and "/download" in done["download_url"], done
+        toml = service.get("/pipelines/invoices")["toml"].replace('name = "invoices"', 'name = "sent"')
+        toml += '\n[[stage]]\nuses = "deliver"\nwith = { to = "s3", folder = "sets/large", name = "all" }\n'
+        toml += '\n[[stage]]\nid = "refused"\nuses = "deliver"\nwith = { to = "s3", bucket = "nobodys" }\n'
+        assert service.ask("PUT", "/pipelines/sent", raw=toml.encode())[0] == 200
+        run = service.post("/pipelines/sent/runs", {"params": {"count": 60, "ocr": False}}, 202)["id"]
+        done = service.until(f"/runs/{run}", lambda it: it["state"] not in ["queued", "running"])
+        sent, refused = done["deliveries"]
+        assert done["state"] == "completed" and sent["place"] == "s3://documents/sets/large/all.zip", done
+        assert refused["outcome"] == "failed" and refused["problem"]["code"] == "DG0712", refused
+        data = lying("sets/large/all.zip")
+        assert len(data) > 9 << 20 and zipfile.ZipFile(io.BytesIO(data)).testzip() is None, len(data)
+
+        # What has happened.
+        events = service.get("/analytics/events?user_id=6")
+        kinds = [it["event_type"] for it in events["events"]]
+        assert kinds == ["generation_completed", "delivery_failed", "generation_requested",
+                         "generation_completed", "delivered", "generation_requested"], events
+        newest = events["events"][1]
+        assert newest["user_id"] == 6 and "quota" not in newest["id"] and newest["entity_id"], newest
+        assert service.get("/analytics/events?user_id=6") == events
+        assert service.get("/analytics/events?user_id=6&limit=2&offset=1")["events"] == events["events"][1:3]
+        failed = service.get("/analytics/events?event_type=delivery_failed")["events"]
+        assert len(failed) == 3 and all(it["event_data"]["error_message"] for it in failed), failed
+        service.get("/analytics/events?event_type=weather", 422)
+        service.stop()
+        assert not storages.faults, storages.faults
+        hidden(service, "canary")
 
 
 def survival(engine, home, address):
@@ -666,7 +797,7 @@ def documentation(engine, home, address):
             assert any(it == method and re.fullmatch(pattern, at) for it, at in asked), (language, method, path)
 
 
-SCENARIOS = {it.__name__: it for it in [protocol, generic, access, survival, stopping, models, hostile,
+SCENARIOS = {it.__name__: it for it in [protocol, generic, access, delivery, survival, stopping, models, hostile,
                                         documentation]}
 
 if __name__ == "__main__":

@@ -15,14 +15,15 @@ use axum::{
 use docgenie_document::{Digest, code::Problem};
 use docgenie_runtime::{
     executor::NOTHING_SUCCEEDED,
-    job::{Idempotency, JobStore, Origin, RunId, RunRecord, RunState},
+    job::{DeliveryOutcome, Idempotency, JobStore, Origin, RunId, RunRecord, RunState},
 };
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::{
+    access::Caller,
     body,
-    error::{ApiError, ApiResult},
+    error::{ApiError, ApiResult, Fault},
     pipelines::{idempotency_key, submit},
     results,
     routes::Call,
@@ -64,7 +65,8 @@ async fn take(
     let layout = call.query("zip_layout").and_then(ZipLayout::named);
     let bytes = body::json_bytes(&call.headers, body).await?;
     let request: GenerateRequest = GENERATE_REQUEST.read(&bytes)?;
-    let asked = request.checked(layout, mode)?;
+    let mut asked = request.checked(layout, mode)?;
+    sign_in(&service, &caller, &mut asked)?;
     let name = asked.request_id.clone();
     let request = name.unwrap_or_else(|| Uuid::new_v4().to_string());
     let mut digested = format!("{}\n", mode.name()).into_bytes();
@@ -98,6 +100,31 @@ async fn take(
     };
     let (run, _) = submit(&service, &caller, origin, make).await?;
     Ok((service, run, asked))
+}
+
+/// Puts the tokens of the user's own storage to the secrets of a request that names it without any.
+fn sign_in(service: &Service, caller: &Caller, asked: &mut Asked) -> ApiResult<()> {
+    let Some(storage) = asked.unsigned() else {
+        return Ok(());
+    };
+    let user = asked.user().unwrap_or_default();
+    let sealed = service.integrations.sealed(&caller.owner, &user, storage)?;
+    let Some(sealed) = sealed else {
+        let name = storage.name();
+        return Err(ApiError::invalid(vec![Fault {
+            kind: "value_error",
+            at: vec![json!("body"), json!("deliver_to")],
+            message: format!(
+                "Value error, the user has not connected {name}: PUT /users/{{user_id}}/integrations/{name}"
+            ),
+            input: json!(name),
+        }]));
+    };
+    let opened = service.vault.open(&sealed).map_err(|error| {
+        ApiError::new(StatusCode::CONFLICT, error.to_string()).hint("connect the storage again")
+    })?;
+    asked.secrets.extend(opened);
+    Ok(())
 }
 
 /// The secrets of a request as the job store keeps them.
@@ -240,9 +267,25 @@ fn warnings_of(record: &RunRecord) -> Vec<String> {
     let origin = record.spec.origin.as_ref();
     let warnings = origin.and_then(|origin| origin.body["warnings"].as_array());
     let warnings = warnings.into_iter().flatten();
-    warnings
-        .filter_map(|it| it.as_str().map(str::to_owned))
-        .collect()
+    let asked = warnings.filter_map(|it| it.as_str().map(str::to_owned));
+    let failed = delivery_failure(record);
+    let failed = failed.map(|failed| format!("the documents are not there: {failed}"));
+    asked.chain(failed).collect()
+}
+
+/// Why the documents of a request that were to go elsewhere have not arrived there.
+fn delivery_failure(record: &RunRecord) -> Option<String> {
+    record.deliveries.iter().find_map(|it| match &it.outcome {
+        DeliveryOutcome::Failed { problem } => Some(told(problem)),
+        _ => None,
+    })
+}
+
+/// A problem in one line.
+fn told(problem: &Problem) -> String {
+    let causes = problem.causes.first();
+    let cause = causes.map_or_else(String::new, |cause| format!(": {cause}"));
+    format!("{}{cause} ({})", problem.message, problem.code)
 }
 
 /// The parameters of a run that came with a request, as an object.

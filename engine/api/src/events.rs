@@ -138,6 +138,7 @@ fn shown(event: &JobEvent) -> (&'static str, Value) {
             "document",
             json!({ "document": document.to_string(), "succeeded": false, "stage": stage, "problem": problem }),
         ),
+        JobEvent::Delivered { delivery } => ("delivered", json!(delivery)),
         JobEvent::Ended { state, problem, at } => {
             let name = match state {
                 RunState::Completed => "completed",

@@ -6,11 +6,13 @@
 //! run into a response; what is done in between is the pipeline's.
 
 mod access;
+mod analytics;
 mod body;
 mod directory;
 mod docgenie;
 mod error;
 mod events;
+mod integrations;
 mod openapi;
 mod pages;
 mod pipelines;

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 
 use crate::{
     access::{Caller, Scope},
-    docgenie,
+    analytics, docgenie,
     error::{ApiError, ApiResult, Fault},
-    events, openapi, pages, pipelines, results, runs,
+    events, integrations, openapi, pages, pipelines, results, runs,
     service::Service,
 };
 
@@ -125,6 +125,15 @@ impl Param {
         }
     }
 
+    const fn text(name: &'static str, description: &'static str) -> Self {
+        Self {
+            name,
+            place: Place::Query,
+            description,
+            kind: Kind::Text,
+        }
+    }
+
     const fn choice(
         name: &'static str,
         choices: &'static [&'static str],
@@ -210,6 +219,20 @@ fn request_and_part() -> Vec<Param> {
     vec![
         Param::path("id", "The user, for ids of the form `user/uuid`"),
         Param::path("part", "The rest of the id"),
+    ]
+}
+
+fn integration() -> Vec<Param> {
+    vec![
+        Param::path("user_id", "The user"),
+        Param::path("integration_type", "`google_drive` or `dropbox`"),
+    ]
+}
+
+fn event_filter() -> Vec<Param> {
+    vec![
+        Param::text("user_id", "The user whose events to list; all without it"),
+        Param::choice("event_type", analytics::TYPES, "The type of events to list"),
     ]
 }
 
@@ -479,6 +502,58 @@ pub(crate) fn table() -> Vec<Route> {
                 "The requests of a user, newest first",
                 read,
                 handler!(docgenie::user_jobs),
+            )
+        },
+        Route {
+            params: integration(),
+            body: Some(Content::json::<integrations::Tokens>()),
+            gives: Content::json::<integrations::Integration>(),
+            fails: &[404, 503],
+            ..route(
+                Method::PUT,
+                "/users/{user_id}/integrations/{integration_type}",
+                documents,
+                "Connect a storage of a user",
+                run,
+                handler!(integrations::connect, body),
+            )
+        },
+        Route {
+            params: integration(),
+            gives: Content::json::<integrations::Integration>(),
+            fails: &[404, 503],
+            ..get(
+                "/users/{user_id}/integrations/{integration_type}",
+                documents,
+                "Whether a user has connected a storage",
+                read,
+                handler!(integrations::show),
+            )
+        },
+        Route {
+            params: integration(),
+            fails: &[404, 503],
+            ..route(
+                Method::DELETE,
+                "/users/{user_id}/integrations/{integration_type}",
+                documents,
+                "Forget the tokens for a storage of a user",
+                run,
+                handler!(integrations::disconnect),
+            )
+        },
+        Route {
+            params: [event_filter(), page("How many events to list")]
+                .into_iter()
+                .flatten()
+                .collect(),
+            gives: Content::json::<analytics::EventList>(),
+            ..get(
+                "/analytics/events",
+                documents,
+                "What has happened, newest first",
+                read,
+                handler!(analytics::list),
             )
         },
         Route {

@@ -2,7 +2,7 @@
 
 use axum::{Json, response::IntoResponse};
 use docgenie_document::code::Problem;
-use docgenie_runtime::job::{JobStore, RunId, RunRecord, RunState};
+use docgenie_runtime::job::{Delivery, JobStore, RunId, RunRecord, RunState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -34,6 +34,9 @@ pub(crate) struct RunView {
     stages: Vec<StageView>,
     #[schemars(with = "Option<Map<String, Value>>")]
     problem: Option<Problem>,
+    /// What came of bringing its dataset elsewhere.
+    #[schemars(with = "Vec<Map<String, Value>>")]
+    deliveries: Vec<Delivery>,
     created_at: String,
     updated_at: String,
     started_at: Option<String>,
@@ -87,6 +90,7 @@ impl RunView {
                 })
                 .collect(),
             problem: run.problem.clone(),
+            deliveries: run.deliveries.clone(),
             created_at: time(run.created_at),
             updated_at: time(run.updated_at),
             started_at: begun.then(|| time(run.started_at)),

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::{
     access::{Gate, Keys},
     directory::Directory,
+    integrations::Integrations,
     vault::Vault,
 };
 
@@ -122,6 +123,7 @@ pub struct Service {
     pub(crate) pipelines: Arc<dyn Pipelines>,
     pub(crate) gate: Gate,
     pub(crate) directory: Directory,
+    pub(crate) integrations: Integrations,
     pub(crate) vault: Vault,
 }
 
@@ -139,6 +141,7 @@ impl Service {
     ) -> Result<Self, docgenie_runtime::job::StoreError> {
         let directory = Directory::of(queue.jobs()).await?;
         Ok(Self {
+            integrations: Integrations::of(&config.home),
             gate: Gate::new(keys, &config),
             config,
             queue,

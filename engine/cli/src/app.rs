@@ -74,6 +74,7 @@ pub(crate) fn native(elements: &[ElementOffer]) -> Vec<StageKind> {
         StageKind::of::<stages::overlay::OverlayConfig>(),
         StageKind::of::<stages::analyse::AnalyseConfig>(),
         StageKind::of::<stages::package::PackageConfig>(),
+        StageKind::of::<stages::deliver::DeliverConfig>(),
     ];
     kinds.extend(stages::place::kinds(elements));
     kinds

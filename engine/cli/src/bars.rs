@@ -138,7 +138,9 @@ impl Observer for Bars {
                     None => line.iter().for_each(|line| report::talk(line)),
                 }
             }
-            Progress::Published { .. } => {}
+            Progress::Published { .. }
+            | Progress::Delivering { .. }
+            | Progress::Delivered { .. } => {}
         }
     }
 }

@@ -18,9 +18,9 @@ use std::{
 };
 
 use reqwest::{
-    Client, StatusCode,
+    Client, Method, Request, Response, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
-    header::{ACCEPT_ENCODING, HeaderValue, LOCATION},
+    header::{ACCEPT_ENCODING, HeaderMap, HeaderValue, LOCATION},
     redirect,
 };
 use tokio::time::{Instant, timeout_at};
@@ -68,6 +68,17 @@ pub struct Fetched {
     pub bytes: Vec<u8>,
 }
 
+/// What a service has answered, whatever it says.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body as it was sent.
+    pub body: Vec<u8>,
+}
+
 /// Why an address was not fetched.
 ///
 /// What is printed is for whoever named the address. It tells what the address's text or its public
@@ -98,6 +109,19 @@ pub enum FetchError {
     /// No encrypted connection can be made from this machine.
     #[error("there is no client for HTTP")]
     Client(#[source] reqwest::Error),
+}
+
+impl FetchError {
+    /// Whether another attempt may succeed.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable(Cause::Name(_) | Cause::NoAnswer(_))
+                | Self::TooSlow(_)
+                | Self::BrokenOff(_)
+        )
+    }
 }
 
 /// Why nothing was had from an address: for logs, never for whoever named it.
@@ -169,10 +193,7 @@ impl Fetcher {
                 Ok(Step::Redirect(next)) => url = next,
                 Ok(Step::Body(fetched)) => return Ok(fetched),
                 Err(error) => {
-                    if let FetchError::Unreachable(cause) = &error {
-                        let host = url.host_str().unwrap_or_default();
-                        tracing::warn!(%host, %cause, "an address was not fetched");
-                    }
+                    tell(&url, &error);
                     return Err(error);
                 }
             }
@@ -180,17 +201,28 @@ impl Fetcher {
         Err(FetchError::Redirects)
     }
 
+    /// What a service answers to a request. A redirect is not followed: what signs the request is for
+    /// this service alone.
+    ///
+    /// # Errors
+    /// Where there is no answer, or not all of one. A status of failure is an answer.
+    pub async fn send(&self, request: Request) -> Result<Answer, FetchError> {
+        let deadline = Instant::now() + self.policy.timeout;
+        let url = request.url().clone();
+        let answer = async {
+            let response = self.response(request, deadline).await?;
+            Ok(Answer {
+                status: response.status(),
+                headers: response.headers().clone(),
+                body: self.body(response, deadline).await?,
+            })
+        };
+        answer.await.inspect_err(|error| tell(&url, error))
+    }
+
     async fn step(&self, url: &Url, deadline: Instant) -> Result<Step, FetchError> {
-        self.check(url)?;
-        let request = self
-            .client
-            .get(url.clone())
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        let no_answer = |why: String| FetchError::Unreachable(Cause::NoAnswer(why));
-        let response = timeout_at(deadline, request.send())
-            .await
-            .map_err(|_| no_answer("the time is over".to_owned()))?
-            .map_err(|error| FetchError::Unreachable(cause(&error)))?;
+        let request = Request::new(Method::GET, url.clone());
+        let response = self.response(request, deadline).await?;
         let status = response.status();
         if is_redirect(status) {
             let location = response.headers().get(LOCATION);
@@ -203,6 +235,21 @@ impl Fetcher {
         }
         let body = self.body(response, deadline).await?;
         Ok(Step::Body(Fetched { bytes: body }))
+    }
+
+    async fn response(
+        &self,
+        mut request: Request,
+        deadline: Instant,
+    ) -> Result<Response, FetchError> {
+        self.check(request.url())?;
+        let identity = HeaderValue::from_static("identity");
+        request.headers_mut().insert(ACCEPT_ENCODING, identity);
+        let no_answer = |why: String| FetchError::Unreachable(Cause::NoAnswer(why));
+        timeout_at(deadline, self.client.execute(request))
+            .await
+            .map_err(|_| no_answer("the time is over".to_owned()))?
+            .map_err(|error| FetchError::Unreachable(cause(&error)))
     }
 
     /// What can be judged before a name is looked up. An address may be spelt in many ways (octal,
@@ -228,11 +275,7 @@ impl Fetcher {
         admit(address, self.policy.allow_private).map_err(FetchError::Unreachable)
     }
 
-    async fn body(
-        &self,
-        mut response: reqwest::Response,
-        deadline: Instant,
-    ) -> Result<Vec<u8>, FetchError> {
+    async fn body(&self, mut response: Response, deadline: Instant) -> Result<Vec<u8>, FetchError> {
         let limit = self.policy.max_bytes;
         let too_large = || FetchError::TooLarge(limit);
         // Only a reason to give up early: the length may be missing or a lie.
@@ -265,6 +308,14 @@ enum Step {
 
 fn is_redirect(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Why an address cannot be reached goes to the log alone.
+fn tell(url: &Url, error: &FetchError) {
+    if let FetchError::Unreachable(cause) = error {
+        let host = url.host_str().unwrap_or_default();
+        tracing::warn!(%host, %cause, "an address was not reached");
+    }
 }
 
 /// Makes the choice of who encrypts, once for the process. Libraries that speak TLS ask for it.

@@ -5,13 +5,16 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use docgenie_document::Slot;
 use serde_json::{Map, Value};
 
-/// Whether a stage sees one document at a time or the whole run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Whether a stage sees one document at a time, the whole run or what came of it. A stage waits for
+/// those of its own scope and of the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// Maps a document to itself with more slots filled.
     Document,
     /// Streams all documents in index order: begin, add, finish.
     Dataset,
+    /// Acts on the dataset once it is published.
+    Delivery,
 }
 
 /// The slots a stage touches, given its options.

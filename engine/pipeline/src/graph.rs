@@ -19,6 +19,7 @@ pub fn mermaid(plan: &Plan) -> String {
         let _ = match stage.scope {
             Scope::Document => writeln!(text, "    s{index}[\"{label}\"]"),
             Scope::Dataset => writeln!(text, "    s{index}[(\"{label}\")]"),
+            Scope::Delivery => writeln!(text, "    s{index}([\"{label}\"])"),
         };
     }
     for ((from, to), slots) in edges(plan) {
@@ -40,6 +41,7 @@ pub fn dot(plan: &Plan) -> String {
         let _ = match stage.scope {
             Scope::Document => writeln!(text, "    s{index} [label=\"{label}\"];"),
             Scope::Dataset => writeln!(text, "    s{index} [label=\"{label}\", shape=cylinder];"),
+            Scope::Delivery => writeln!(text, "    s{index} [label=\"{label}\", shape=cds];"),
         };
     }
     for ((from, to), slots) in edges(plan) {

@@ -7,7 +7,7 @@ use docgenie_document::Slot;
 use crate::catalogue::{Scope, SlotUse};
 
 /// An order that respects every `after` (positions in the same list). Document stages come before
-/// dataset stages; apart from that, stages stay in the order they have. Where `after` has a cycle,
+/// dataset stages and these before deliveries; apart from that, stages stay in the order they have. Where `after` has a cycle,
 /// it is cut.
 pub(crate) fn sorted(stages: &[(Scope, Vec<usize>)]) -> Vec<usize> {
     let mut waits_for: Vec<usize> = stages.iter().map(|(_, after)| after.len()).collect();
@@ -21,7 +21,8 @@ pub(crate) fn sorted(stages: &[(Scope, Vec<usize>)]) -> Vec<usize> {
     let rank = |index: usize, waits_for: &[usize]| match (waits_for[index], stages[index].0) {
         (0, Scope::Document) => (0, index),
         (0, Scope::Dataset) => (1, index),
-        _ => (2, index),
+        (0, Scope::Delivery) => (2, index),
+        _ => (3, index),
     };
     let all = (0..stages.len()).map(|index| rank(index, &waits_for));
     let mut left: BTreeSet<(u8, usize)> = all.collect();

@@ -122,6 +122,7 @@ pub fn stage_reference(spec: &StageSpec) -> String {
         Scope::Document if spec.starts_documents => "Document stage; starts documents.",
         Scope::Document => "Document stage.",
         Scope::Dataset => "Dataset stage.",
+        Scope::Delivery => "Works on the published dataset.",
     };
     let _ = writeln!(text, " {scope}");
     let (defaults, _) = options::check(&spec.name, &spec.options, None, 0..0);

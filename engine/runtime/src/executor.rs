@@ -23,20 +23,21 @@ use docgenie_document::{Code, Digest, DocumentId, code::Problem};
 use docgenie_pipeline::Plan;
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::{
     artifact::{ArtifactError, ArtifactStore},
     clock,
     executor::{
-        built_plan::BuiltPlan,
+        built_plan::{BuiltPlan, DeliveryInstance},
         dataset::Dataset,
         document_runner::{DocumentOutcome, DocumentRunner},
     },
     files::PublishError,
-    job::{JobEvent, JobStore, RunId, RunSpec, RunState, StoreError},
+    job::{Delivery, DeliveryOutcome, JobEvent, JobStore, RunId, RunSpec, RunState, StoreError},
     progress::{Observer, Progress},
     registry::Registry,
-    stage::{DeadLetter, StageEnv, StageFailure},
+    stage::{DeadLetter, Published, Receipt, StageEnv, StageFailure, caught},
 };
 
 pub use self::{
@@ -90,6 +91,8 @@ pub struct RunOutcome {
     pub problem: Option<Problem>,
     /// Folder and ZIP that now hold the dataset.
     pub published: Vec<PathBuf>,
+    /// What came of each delivery.
+    pub deliveries: Vec<Delivery>,
     /// Whether the dataset already stood there, unchanged, and was left alone.
     pub up_to_date: bool,
     /// Remarks of the stages and how many documents made each.
@@ -213,6 +216,10 @@ impl ActiveRun<'_> {
             self.produce(dataset, &mut recorder).await?
         };
         recorder.commit().await?;
+        let ended = match ended {
+            Ok(()) => self.deliver(&mut recorder).await?,
+            failed => failed,
+        };
         let (state, problem) = match ended {
             Ok(()) => (RunState::Completed, recorder.outcome.problem.take()),
             Err(problem) if problem.code == CANCELLED.as_str() => self.halt.outcome(problem),
@@ -351,6 +358,53 @@ impl ActiveRun<'_> {
         }
     }
 
+    /// Brings what was published elsewhere, and records of each delivery how it ended. The inner error
+    /// ends the run: it was halted meanwhile.
+    async fn deliver(
+        &self,
+        recorder: &mut RunRecorder<'_>,
+    ) -> Result<Result<(), Problem>, RunError> {
+        let published = |path: &Option<PathBuf>| {
+            let there = |path: &&PathBuf| recorder.outcome.published.contains(path);
+            path.as_ref().filter(there).cloned()
+        };
+        let spec = &self.order.spec;
+        let dataset = Published {
+            pipeline: spec.pipeline.clone(),
+            run: self.run,
+            folder: published(&spec.out),
+            zip: published(&spec.zip),
+        };
+        for DeliveryInstance { id, stage } in &self.plan.deliveries {
+            let outcome = if dataset.folder.is_none() && dataset.zip.is_none() {
+                let remark = "nothing was published".to_owned();
+                DeliveryOutcome::Skipped { remark }
+            } else {
+                let stage_id = id.clone();
+                self.observer
+                    .progress(&Progress::Delivering { stage: stage_id });
+                tokio::select! {
+                    biased;
+                    () = self.cancel.cancelled() => return Ok(Err(cancelled())),
+                    delivered = caught(stage.deliver(&dataset)) => delivered.into(),
+                }
+            };
+            let delivery = Delivery {
+                stage: id.clone(),
+                target: stage.target().to_owned(),
+                outcome,
+                at: clock::now_ms(),
+            };
+            self.observer.progress(&Progress::Delivered {
+                delivery: delivery.clone(),
+            });
+            recorder.outcome.deliveries.push(delivery.clone());
+            recorder.waiting.push(JobEvent::Delivered { delivery });
+            recorder.commit().await?;
+        }
+        Ok(Ok(()))
+    }
+
     fn runner(&self) -> DocumentRunner {
         DocumentRunner {
             plan: self.plan.clone(),
@@ -359,6 +413,19 @@ impl ActiveRun<'_> {
             seed: self.order.spec.seed,
             fresh: self.order.fresh,
             cancel: self.cancel.clone(),
+        }
+    }
+}
+
+impl From<Result<Receipt, StageFailure>> for DeliveryOutcome {
+    fn from(delivered: Result<Receipt, StageFailure>) -> Self {
+        match delivered {
+            Ok(Receipt { place, url }) => Self::Delivered { place, url },
+            Err(failure) => {
+                let problem = *failure.problem;
+                warn!(code = problem.code, %problem, "a dataset was not delivered");
+                Self::Failed { problem }
+            }
         }
     }
 }
@@ -423,6 +490,7 @@ impl<'a> RunRecorder<'a> {
                 dead_letters: Vec::new(),
                 problem: None,
                 published: Vec::new(),
+                deliveries: Vec::new(),
                 up_to_date: false,
                 remarks: BTreeMap::new(),
             },

@@ -184,6 +184,11 @@ pub enum JobEvent {
         /// Why.
         problem: Problem,
     },
+    /// The dataset was brought elsewhere, or was to be.
+    Delivered {
+        /// What came of it.
+        delivery: Delivery,
+    },
     /// The run ended.
     Ended {
         /// How; never `Running`.
@@ -242,6 +247,43 @@ pub struct StageProgress {
     pub spent_ms: u64,
 }
 
+/// What came of bringing a dataset elsewhere.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delivery {
+    /// Id of the stage.
+    pub stage: String,
+    /// What it delivers to.
+    pub target: String,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: DeliveryOutcome,
+    /// When, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// How a delivery ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "kebab-case")]
+pub enum DeliveryOutcome {
+    /// The dataset has arrived.
+    Delivered {
+        /// The place, as people know it.
+        place: String,
+        /// A link that leads to it.
+        url: Option<String>,
+    },
+    /// There was nothing to deliver.
+    Skipped {
+        /// Why.
+        remark: String,
+    },
+    /// It has not arrived; the run is none the worse.
+    Failed {
+        /// Why.
+        problem: Problem,
+    },
+}
+
 /// A run as it stands: the sum of its events.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RunRecord {
@@ -261,6 +303,9 @@ pub struct RunRecord {
     pub stages: Vec<(String, StageProgress)>,
     /// Why it failed.
     pub problem: Option<Problem>,
+    /// What came of each delivery of its last turn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deliveries: Vec<Delivery>,
     /// How many events this is the sum of.
     pub events: u64,
     /// When it was created, in milliseconds since 1970.
@@ -292,6 +337,7 @@ impl RunRecord {
             failed: 0,
             stages: Vec::new(),
             problem: None,
+            deliveries: Vec::new(),
             events: 1,
             created_at: *at,
             updated_at: *at,
@@ -312,6 +358,7 @@ impl RunRecord {
         self.state = RunState::Running;
         self.documents = documents;
         (self.succeeded, self.failed) = (0, 0);
+        self.deliveries.clear();
         self.stages = stages.iter().map(fresh).collect();
         (self.started_at, self.updated_at) = (at, at);
     }
@@ -326,9 +373,9 @@ impl RunRecord {
         let legal = match event {
             JobEvent::Queued { .. } | JobEvent::Started { .. } => false,
             JobEvent::Begun { .. } => state == Queued,
-            JobEvent::DocumentSucceeded { .. } | JobEvent::DocumentFailed { .. } => {
-                state == Running
-            }
+            JobEvent::DocumentSucceeded { .. }
+            | JobEvent::DocumentFailed { .. }
+            | JobEvent::Delivered { .. } => state == Running,
             JobEvent::Paused { .. } => matches!(state, Queued | Running),
             JobEvent::Requeued { .. } => state != Queued,
             JobEvent::Ended { state: end, .. } => !state.terminal() && end.terminal(),
@@ -369,6 +416,7 @@ impl RunRecord {
                     progress.failed += 1;
                 }
             }
+            JobEvent::Delivered { delivery } => self.deliveries.push(delivery.clone()),
             JobEvent::Ended { state, problem, at } => {
                 (self.state, self.updated_at) = (*state, *at);
                 self.problem.clone_from(problem);
@@ -389,6 +437,7 @@ impl JobEvent {
             Self::Requeued { .. } => "requeued",
             Self::Started { .. } => "started",
             Self::DocumentSucceeded { .. } | Self::DocumentFailed { .. } => "an outcome",
+            Self::Delivered { .. } => "a delivery",
             Self::Ended { .. } => "ended",
         }
     }

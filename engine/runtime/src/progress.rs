@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use docgenie_document::{DocumentId, code::Problem};
 use serde::{Serialize, Serializer};
 
-use crate::job::RunId;
+use crate::job::{Delivery, RunId};
 
 /// Something that just happened. Documents report out of order; only the dataset is in order.
 #[derive(Clone, Debug, Serialize)]
@@ -56,6 +56,16 @@ pub enum Progress {
     Published {
         /// The folder or ZIP.
         path: PathBuf,
+    },
+    /// A dataset is about to be delivered.
+    Delivering {
+        /// The stage's id.
+        stage: String,
+    },
+    /// A delivery is over.
+    Delivered {
+        /// What came of it.
+        delivery: Delivery,
     },
 }
 

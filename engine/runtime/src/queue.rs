@@ -207,7 +207,10 @@ impl Queue {
     }
 
     async fn stop(&self, run: RunId, halt: HaltAs) -> Result<(), StoreError> {
-        if let Some(active) = self.shared.state().running.get(&run) {
+        let record = self.shared.jobs.run(run).await?;
+        // One that has stopped is still among those under way while it clears up.
+        let stopped = record.state.terminal() || record.state == RunState::Paused;
+        if !stopped && let Some(active) = self.shared.state().running.get(&run) {
             active.halt.halt(halt);
             return Ok(());
         }
@@ -221,7 +224,6 @@ impl Queue {
             },
         };
         // It is taken out first, so that its turn does not come meanwhile.
-        let record = self.shared.jobs.run(run).await?;
         let waited = self.shared.state().withdraw(&record);
         let stopped = self.shared.jobs.append(run, vec![event]).await;
         if stopped.is_err() && waited {
@@ -521,7 +523,7 @@ struct Last(Arc<Mutex<Option<String>>>);
 
 impl Observer for Last {
     fn progress(&self, event: &Progress) {
-        if let Progress::Stage { stage, .. } = event {
+        if let Progress::Stage { stage, .. } | Progress::Delivering { stage } = event {
             let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             if last.as_ref() != Some(stage) {
                 *last = Some(stage.clone());

@@ -22,6 +22,7 @@ use crate::{
     artifact::{ArtifactError, DocumentSlots},
     extension::Extensions,
     files::DatasetFolder,
+    job::RunId,
     resident::Residents,
     secret::Secrets,
 };
@@ -57,7 +58,7 @@ pub trait StageConfig: Serialize + DeserializeOwned + JsonSchema + Send + 'stati
     const SUMMARY: &'static str;
     /// Markdown for the reference page.
     const DOCUMENTATION: &'static str;
-    /// Document or dataset.
+    /// Document, dataset or delivery.
     const SCOPE: Scope;
     /// Whether it starts documents.
     const STARTS_DOCUMENTS: bool = false;
@@ -86,6 +87,8 @@ pub enum Built {
     Document(Arc<dyn DocumentStage>),
     /// Streams the whole run.
     Dataset(Box<dyn DatasetStage>),
+    /// Acts on what was published.
+    Delivery(Arc<dyn DeliveryStage>),
 }
 
 /// How many documents a stage may work on at once.
@@ -172,6 +175,41 @@ pub trait DatasetStage: Send {
         dataset: &DatasetContext,
         folder: &DatasetFolder,
     ) -> Result<Outputs, StageFailure>;
+}
+
+/// A stage that brings a dataset elsewhere once it is published.
+///
+/// Its failure is recorded and ends nothing: the dataset stays where it was published. A run that is
+/// resumed or run once more delivers again, so that a second delivery must replace the first.
+#[async_trait]
+pub trait DeliveryStage: Send + Sync {
+    /// What it delivers to, as records name it.
+    fn target(&self) -> &'static str;
+
+    /// Brings the dataset there. It is dropped where the run is halted.
+    async fn deliver(&self, dataset: &Published) -> Result<Receipt, StageFailure>;
+}
+
+/// A dataset that was published: as a folder, as a ZIP or as both.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// The pipeline that made it.
+    pub pipeline: String,
+    /// The run that did.
+    pub run: RunId,
+    /// The folder.
+    pub folder: Option<PathBuf>,
+    /// The ZIP.
+    pub zip: Option<PathBuf>,
+}
+
+/// Where a delivery has arrived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The place, as people know it.
+    pub place: String,
+    /// A link that leads to it, where there is one.
+    pub url: Option<String>,
 }
 
 /// What a dataset stage may say about the run. Nothing in it depends on time, chance, paths, host

@@ -22,11 +22,12 @@ use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
     executor::{CANCELLED, Executor, Halt, NOTHING_SUCCEEDED, RunError, RunOrder, RunOutcome},
     files::{DatasetFolder, PublishError},
-    job::{JobStore, RunSpec, RunState, memory::MemoryJobs},
+    job::{DeliveryOutcome, JobStore, RunSpec, RunState, memory::MemoryJobs},
     progress::{Observer, Progress},
     stage::{
-        Built, DatasetContext, DatasetStage, DocumentContext, DocumentStage, Outputs, PANIC,
-        RunFacts, StageConfig, StageEnv, StageFailure, StageKind,
+        Built, DatasetContext, DatasetStage, DeliveryStage, DocumentContext, DocumentStage,
+        Outputs, PANIC, Published, Receipt, RunFacts, StageConfig, StageEnv, StageFailure,
+        StageKind,
     },
 };
 use schemars::JsonSchema;
@@ -297,6 +298,53 @@ impl DatasetStage for Binder {
     }
 }
 
+/// Says what it would post.
+#[derive(Serialize, Deserialize, JsonSchema)]
+struct Post {
+    /// `fails`, `panics` or `hangs`.
+    #[serde(default)]
+    how: String,
+}
+
+impl StageConfig for Post {
+    const NAME: &'static str = "post";
+    const VERSION: u32 = 1;
+    const SUMMARY: &'static str = "posts";
+    const DOCUMENTATION: &'static str = "";
+    const SCOPE: Scope = Scope::Delivery;
+
+    fn slots(&self) -> SlotUse {
+        SlotUse::default()
+    }
+
+    fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        Ok(Built::Delivery(Arc::new(self)))
+    }
+}
+
+#[async_trait]
+impl DeliveryStage for Post {
+    fn target(&self) -> &'static str {
+        "post"
+    }
+
+    async fn deliver(&self, dataset: &Published) -> Result<Receipt, StageFailure> {
+        assert_ne!(self.how, "panics");
+        match self.how.as_str() {
+            "fails" => Err(StageFailure::new(REFUSED, "nobody opens")),
+            "hangs" => std::future::pending().await,
+            _ => {
+                let folder = dataset.folder.as_ref().unwrap();
+                assert!(folder.join("metadata.json").exists());
+                Ok(Receipt {
+                    place: dataset.run.to_string(),
+                    url: None,
+                })
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct MemoryArtifacts {
     blobs: Mutex<BTreeMap<Digest, Vec<u8>>>,
@@ -411,6 +459,7 @@ impl Bench {
             StageKind::of::<Peek>(),
             StageKind::of::<Print>(),
             StageKind::of::<Bind>(),
+            StageKind::of::<Post>(),
         ];
         let executor = Executor {
             registry: kinds.into_iter().collect(),
@@ -969,4 +1018,82 @@ async fn a_part_has_one_owner() {
     let outcome = bench.run_order(order, CancellationToken::new()).await;
     assert_eq!(outcome.problem.unwrap().code, "DG0109");
     bench.nothing_appeared();
+}
+
+fn posting(bench: &Bench, how: &[&str]) -> RunOrder {
+    let mut order = order(
+        bench.folder.path(),
+        json!({ "count": 2 }),
+        json!({ "test": "post" }),
+        2,
+    );
+    for (number, how) in how.iter().enumerate() {
+        let options = json!({ "how": how });
+        let mut post = stage("post", Scope::Delivery, options, SlotUse::default(), vec![]);
+        post.id = format!("post-{number}");
+        order.plan.stages.push(post);
+    }
+    order
+}
+
+#[tokio::test]
+async fn a_delivery_follows_publication_and_its_failure_ends_nothing() {
+    let bench = Bench::new();
+    let deliver = async || {
+        let order = posting(&bench, &["fails", "panics", ""]);
+        bench.run_order(order, CancellationToken::new()).await
+    };
+    // The second time the dataset stands already.
+    for up_to_date in [false, true] {
+        let outcome = deliver().await;
+        assert_eq!(outcome.state, RunState::Completed);
+        assert_eq!(outcome.up_to_date, up_to_date);
+        let [failed, panicked, arrived] = &outcome.deliveries[..] else {
+            panic!("{:?}", outcome.deliveries);
+        };
+        let codes = [failed, panicked].map(|it| match &it.outcome {
+            DeliveryOutcome::Failed { problem } => problem.code.clone(),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(codes, [REFUSED.as_str(), PANIC.as_str()]);
+        let place = outcome.run.to_string();
+        let expected = DeliveryOutcome::Delivered { place, url: None };
+        assert_eq!(arrived.outcome, expected);
+        assert_eq!(
+            (arrived.stage.as_str(), arrived.target.as_str()),
+            ("post-2", "post")
+        );
+        let record = bench.jobs.run(outcome.run).await.unwrap();
+        assert_eq!(record.deliveries, outcome.deliveries);
+    }
+}
+
+#[tokio::test]
+async fn where_nothing_is_published_nothing_is_delivered() {
+    let bench = Bench::new();
+    let mut order = posting(&bench, &[""]);
+    order.plan.stages[2].options = serde_json::from_value(json!({ "idle": true })).unwrap();
+    let outcome = bench.run_order(order, CancellationToken::new()).await;
+    assert_eq!(outcome.state, RunState::Completed);
+    let skipped = &outcome.deliveries[0].outcome;
+    assert!(
+        matches!(skipped, DeliveryOutcome::Skipped { .. }),
+        "{skipped:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delivery_does_not_hold_up_the_end() {
+    let bench = Bench::new();
+    let cancel = CancellationToken::new();
+    let later = cancel.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        later.cancel();
+    });
+    let run = bench.run_order(posting(&bench, &["hangs"]), cancel);
+    let outcome = tokio::time::timeout(Duration::from_secs(5), run)
+        .await
+        .unwrap();
+    assert_eq!(outcome.state, RunState::Cancelled);
 }

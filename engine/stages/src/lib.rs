@@ -4,6 +4,7 @@ pub mod analyse;
 pub mod author;
 pub mod bitmap;
 pub mod boxes;
+pub mod deliver;
 pub mod input;
 pub mod markup;
 pub mod ocr;

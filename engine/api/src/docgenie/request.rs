@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     body::Schema,
     error::{ApiError, ApiResult, Fault},
+    integrations::Storage,
 };
 
 pub(super) static GENERATE_REQUEST: LazyLock<Schema> = LazyLock::new(Schema::of::<GenerateRequest>);
@@ -58,6 +59,10 @@ pub(crate) struct GenerateRequest {
     #[serde(default)]
     #[schemars(length(max = 4000))]
     google_drive_refresh_token: Option<String>,
+    /// Where the documents are to go besides: to the storage whose tokens stand here or that the user has
+    /// connected, or to the service's own S3.
+    #[serde(default)]
+    deliver_to: Option<DeliverTo>,
     /// How the ZIP is laid out.
     #[serde(default)]
     zip_layout: Option<ZipLayout>,
@@ -82,6 +87,15 @@ enum ProviderName {
     AnthropicBatch,
     Openai,
     Recorded,
+}
+
+/// A storage elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum DeliverTo {
+    GoogleDrive,
+    Dropbox,
+    S3,
 }
 
 /// How a ZIP is laid out.
@@ -257,6 +271,7 @@ pub(super) struct Asked {
     request: GenerateRequest,
     layout: ZipLayout,
     provider: ProviderName,
+    deliver_to: Option<DeliverTo>,
 }
 
 impl GenerateRequest {
@@ -329,12 +344,9 @@ impl GenerateRequest {
             warnings
                 .push("the dataset is exported as msgpack, the only format there is".to_owned());
         }
-        if secrets.keys().any(|name| name.starts_with("google_drive")) {
-            warnings.push(
-                "documents are not sent to Google Drive yet: they are at the download address"
-                    .to_owned(),
-            );
-        }
+        // As the original has it, a token for Google Drive is a wish.
+        let drive = secrets.keys().any(|name| name.starts_with("google_drive"));
+        let deliver_to = self.deliver_to.or(drive.then_some(DeliverTo::GoogleDrive));
         for warning in &warnings {
             tracing::warn!(warning, "a request is carried out otherwise than asked");
         }
@@ -345,6 +357,7 @@ impl GenerateRequest {
             seed: params.seed,
             layout: layout.or(self.zip_layout).unwrap_or_default(),
             provider,
+            deliver_to,
             request: self,
         })
     }
@@ -374,6 +387,18 @@ impl Asked {
         user.unwrap_or_default()
     }
 
+    /// The storage for whose tokens the user's own connection is to be looked at.
+    pub(super) fn unsigned(&self) -> Option<Storage> {
+        let storage = match self.deliver_to? {
+            DeliverTo::GoogleDrive => Storage::GoogleDrive,
+            DeliverTo::Dropbox => Storage::Dropbox,
+            DeliverTo::S3 => return None,
+        };
+        let names = storage.secrets();
+        let signed = names.iter().any(|name| self.secrets.contains_key(*name));
+        (!signed).then_some(storage)
+    }
+
     pub(super) fn detail(&self) -> OutputDetail {
         self.request.prompt_params.output_detail
     }
@@ -397,6 +422,10 @@ impl Asked {
         let given = [
             ("seed_images", json!(self.request.seed_images)),
             ("provider", json!(self.provider)),
+            (
+                "deliver_to",
+                self.deliver_to.map_or(json!("nowhere"), |to| json!(to)),
+            ),
             ("zip_layout", json!(self.layout)),
             ("request_id", json!(request)),
             ("user_id", json!(self.user_number())),

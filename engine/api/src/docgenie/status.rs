@@ -1,11 +1,11 @@
 //! Where requests stand, in the words of the protocol.
 
-use docgenie_runtime::job::{JobStore, RunRecord, RunState};
+use docgenie_runtime::job::{Delivery, DeliveryOutcome, JobStore, RunRecord, RunState};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::{request_of, warnings_of};
+use super::{delivery_failure, request_of, told, warnings_of};
 use crate::{results, routes::Page, runs::time, service::Service};
 
 /// Minutes a document is reckoned with before any has been made.
@@ -50,14 +50,14 @@ pub(crate) struct Status {
     /// What is going on, while it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     progress: Option<String>,
-    /// Where the ZIP is, once there is one.
+    /// Where the ZIP is, once there is one: at the storage that it was to go to, else here.
     #[serde(skip_serializing_if = "Option::is_none")]
     download_url: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     file_size_mb: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     document_count: Option<u64>,
-    /// Why it failed.
+    /// Why it failed, or was not delivered.
     #[serde(skip_serializing_if = "Option::is_none")]
     error_message: Option<String>,
     /// What was asked and is done otherwise.
@@ -77,7 +77,10 @@ impl Status {
             created_at: time(record.created_at),
             updated_at: time(record.updated_at),
             progress: progress(record, stage),
-            download_url: completed.then(|| format!("{base}/jobs/{request}/download")),
+            download_url: completed.then(|| {
+                let here = || format!("{base}/jobs/{request}/download");
+                delivered_at(record).unwrap_or_else(here)
+            }),
             file_size_mb: size.map(megabytes),
             document_count: completed.then_some(record.succeeded),
             error_message: error_message(record),
@@ -95,11 +98,28 @@ fn word(record: &RunRecord, stage: Option<&str>) -> &'static str {
             Some("ocr") => "ocr",
             Some("verify" | "overlay") => "validation",
             Some("handwriting") => "handwriting",
+            Some("deliver") => "uploading",
             _ => "processing",
         },
+        RunState::Completed if drive_failed(record) => "completed_gdrive_failed",
         RunState::Completed => "completed",
         RunState::Failed | RunState::Cancelled | RunState::Interrupted => "failed",
     }
+}
+
+/// Whether the documents were to go to Google Drive and have not arrived there.
+fn drive_failed(record: &RunRecord) -> bool {
+    let failed = |it: &Delivery| matches!(it.outcome, DeliveryOutcome::Failed { .. });
+    let mut deliveries = record.deliveries.iter();
+    deliveries.any(|it| it.target == "google_drive" && failed(it))
+}
+
+/// The link that a storage has given.
+fn delivered_at(record: &RunRecord) -> Option<String> {
+    record.deliveries.iter().find_map(|it| match &it.outcome {
+        DeliveryOutcome::Delivered { url, .. } => url.clone(),
+        _ => None,
+    })
 }
 
 fn progress(record: &RunRecord, stage: Option<&str>) -> Option<String> {
@@ -117,14 +137,13 @@ fn progress(record: &RunRecord, stage: Option<&str>) -> Option<String> {
 
 fn error_message(record: &RunRecord) -> Option<String> {
     match record.state {
-        RunState::Failed => Some(record.problem.as_ref().map_or_else(
-            || "the request failed".to_owned(),
-            |problem| {
-                let causes = problem.causes.first();
-                let cause = causes.map_or_else(String::new, |cause| format!(": {cause}"));
-                format!("{}{cause} ({})", problem.message, problem.code)
-            },
-        )),
+        RunState::Failed => Some(
+            record
+                .problem
+                .as_ref()
+                .map_or_else(|| "the request failed".to_owned(), told),
+        ),
+        RunState::Completed => delivery_failure(record),
         RunState::Cancelled => Some("the request was cancelled".to_owned()),
         RunState::Interrupted => Some("the service was stopped".to_owned()),
         _ => None,

@@ -11,7 +11,7 @@ use docgenie_document::{Code, Seed};
 use docgenie_pipeline::Plan;
 use docgenie_runtime::{
     executor::{RunOrder, RunOutcome},
-    job::{RunSpec, RunState},
+    job::{Delivery, DeliveryOutcome, RunSpec, RunState},
     progress::{Observer, Progress},
     stage::{StageConfig, StageEnv},
 };
@@ -165,9 +165,7 @@ fn existing(inputs: &[PathBuf], plan: &Plan) -> Result<Vec<PathBuf>, Stop> {
 pub(super) fn status(outcome: &RunOutcome) -> Status {
     let nothing = docgenie_runtime::executor::NOTHING_SUCCEEDED.as_str();
     match outcome.state {
-        RunState::Completed if outcome.dead_letters.is_empty() && outcome.problem.is_none() => {
-            Status::Done
-        }
+        RunState::Completed if is_whole(outcome) => Status::Done,
         RunState::Completed => Status::SomeFailed,
         RunState::Cancelled => Status::Interrupted,
         _ if outcome
@@ -179,6 +177,14 @@ pub(super) fn status(outcome: &RunOutcome) -> Status {
         }
         _ => Status::Environment,
     }
+}
+
+/// Whether all that was asked for has come about.
+fn is_whole(outcome: &RunOutcome) -> bool {
+    let failed = |it: &Delivery| matches!(it.outcome, DeliveryOutcome::Failed { .. });
+    outcome.dead_letters.is_empty()
+        && outcome.problem.is_none()
+        && !outcome.deliveries.iter().any(failed)
 }
 
 /// One JSON object a line on standard output.
@@ -202,6 +208,7 @@ fn finished(outcome: &RunOutcome) -> serde_json::Value {
         "failed": outcome.dead_letters.len(),
         "problem": outcome.problem,
         "published": outcome.published,
+        "deliveries": outcome.deliveries,
         "up_to_date": outcome.up_to_date,
         "remarks": outcome.remarks,
     })
@@ -210,6 +217,7 @@ fn finished(outcome: &RunOutcome) -> serde_json::Value {
 fn summarise(runner: &Runner, outcome: &RunOutcome, elapsed: Duration) -> Result<(), Stop> {
     let seconds = elapsed.as_secs_f64();
     let RunOutcome { run, state, .. } = outcome;
+    tell_deliveries(&outcome.deliveries);
     if let Some(problem) = &outcome.problem {
         report::talk(&report::show(problem));
         report::talk(&format!("{run} {} after {seconds:.1} s", word(*state)));
@@ -224,6 +232,23 @@ fn summarise(runner: &Runner, outcome: &RunOutcome, elapsed: Duration) -> Result
     report::talk(&in_short(outcome, seconds));
     tell_where(&outcome.published);
     Ok(())
+}
+
+fn tell_deliveries(deliveries: &[Delivery]) {
+    for Delivery { stage, outcome, .. } in deliveries {
+        match outcome {
+            DeliveryOutcome::Delivered { place, url } => {
+                let link = url
+                    .as_ref()
+                    .map_or_else(String::new, |url| format!(", {url}"));
+                report::talk(&format!("delivered to {place}{link}"));
+            }
+            DeliveryOutcome::Skipped { remark } => {
+                report::talk(&format!("note: `{stage}` has delivered nothing: {remark}"));
+            }
+            DeliveryOutcome::Failed { problem } => report::talk(&report::show(problem)),
+        }
+    }
 }
 
 fn tell_failures(outcome: &RunOutcome) {

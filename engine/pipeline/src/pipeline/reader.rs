@@ -349,23 +349,33 @@ impl Reader<'_> {
             };
             let scope = |stage: &Stage| stage.spec.as_ref().map(|spec| spec.scope);
             let (own, other) = (scope(&stages[index]), scope(&stages[position]));
-            if (own, other) == (Some(Scope::Document), Some(Scope::Dataset)) {
-                let id = &stages[index].id;
-                self.report
-                    .error(
-                        AFTER_DATASET,
-                        item.span.clone(),
-                        format!("document stage `{id}` cannot wait for a dataset stage"),
-                    )
-                    .related(
-                        stages[position].uses_span.clone(),
-                        "works on the whole dataset",
-                    )
-                    .note("dataset stages start when the document stages are done")
-                    .hint("remove it from `after`".to_owned());
-            } else {
-                positions.push(position);
-            }
+            let (kind, awaited, note) = match (own, other) {
+                (Some(Scope::Document), Some(Scope::Dataset)) => (
+                    "document stage",
+                    ["a dataset stage", "works on the whole dataset"],
+                    "dataset stages start when the document stages are done",
+                ),
+                (Some(Scope::Document | Scope::Dataset), Some(Scope::Delivery)) => (
+                    "stage",
+                    ["a delivery", "works on the published dataset"],
+                    "deliveries start when the dataset is published",
+                ),
+                _ => {
+                    positions.push(position);
+                    continue;
+                }
+            };
+            let [awaited, label] = awaited;
+            let id = &stages[index].id;
+            self.report
+                .error(
+                    AFTER_DATASET,
+                    item.span.clone(),
+                    format!("{kind} `{id}` cannot wait for {awaited}"),
+                )
+                .related(stages[position].uses_span.clone(), label)
+                .note(note)
+                .hint("remove it from `after`".to_owned());
         }
         positions
     }

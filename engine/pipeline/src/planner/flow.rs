@@ -157,7 +157,7 @@ fn report_unwritten(
             format!("switches `{writer}` off, which writes `{slot}`"),
             format!("switch `{writer}` on, or `{id}` off by the same `when`"),
         ),
-        (_, Scope::Dataset) => (
+        (_, Scope::Dataset | Scope::Delivery) => (
             place,
             format!("writes `{slot}`, but after all document stages"),
             format!("`{id}` cannot come after `{writer}`: remove it"),

@@ -9,8 +9,8 @@ use tokio::sync::Semaphore;
 use crate::{
     executor::{Executor, RunError, RunOrder},
     stage::{
-        BAD_OPTIONS, Built, Concurrency, DatasetStage, DocumentStage, RunFacts, StageEnv,
-        StageFacts, StageFailure,
+        BAD_OPTIONS, Built, Concurrency, DatasetStage, DeliveryStage, DocumentStage, RunFacts,
+        StageEnv, StageFacts, StageFailure,
     },
 };
 
@@ -39,9 +39,16 @@ pub(super) struct DatasetStageInstance {
     pub(super) reads: Vec<Slot>,
 }
 
-/// The document stages of a run and what is known before it begins.
+/// A delivery of the plan, ready to work.
+pub(super) struct DeliveryInstance {
+    pub(super) id: String,
+    pub(super) stage: Arc<dyn DeliveryStage>,
+}
+
+/// The document stages and the deliveries of a run and what is known before it begins.
 pub(super) struct BuiltPlan {
     pub(super) stages: Vec<StageInstance>,
+    pub(super) deliveries: Vec<DeliveryInstance>,
     pub(super) documents: u64,
     /// Documents in flight, finished ones that wait for their turn included.
     pub(super) window: usize,
@@ -61,6 +68,7 @@ impl BuiltPlan {
         let shared = Arc::new(Semaphore::new(jobs));
         let mut built_plan = Self {
             stages: Vec::new(),
+            deliveries: Vec::new(),
             documents: 0,
             window: 2 * jobs + 2,
             facts: RunFacts {
@@ -87,6 +95,11 @@ impl BuiltPlan {
             let id = planned.id.clone();
             let reads = reads_of(&planned.slots);
             match built {
+                // Where a dataset goes is no part of what it is.
+                Built::Delivery(stage) => {
+                    built_plan.deliveries.push(DeliveryInstance { id, stage });
+                    continue;
+                }
                 Built::Dataset(stage) => dataset.push(DatasetStageInstance { id, stage, reads }),
                 Built::Document(stage) => {
                     if let Some(documents) = stage.documents() {
@@ -149,6 +162,7 @@ fn build_stage(
     let identity = match &built {
         Built::Document(stage) => stage.identity(),
         Built::Dataset(stage) => stage.identity(),
+        Built::Delivery(_) => String::new(),
     };
     let mut options = planned.options.clone();
     options.retain(|name, _| !kind.neutral_options.contains(&name.as_str()));

@@ -12,8 +12,8 @@ use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
 use serde_json::{Map, json};
 
 use super::{
-    DocumentRecord, Idempotency, JobEvent, JobStore, Origin, RunId, RunRecord, RunSpec, RunState,
-    StageProgress, StoreError,
+    Delivery, DeliveryOutcome, DocumentRecord, Idempotency, JobEvent, JobStore, Origin, RunId,
+    RunRecord, RunSpec, RunState, StageProgress, StoreError,
 };
 use crate::stage::PANIC;
 
@@ -102,6 +102,19 @@ pub fn failed(index: u64) -> JobEvent {
     }
 }
 
+/// A delivery that has not arrived.
+#[must_use]
+pub fn delivered() -> JobEvent {
+    JobEvent::Delivered {
+        delivery: Delivery {
+            stage: "deliver".to_owned(),
+            target: "s3".to_owned(),
+            outcome: DeliveryOutcome::Failed { problem: problem() },
+            at: 1_900,
+        },
+    }
+}
+
 /// The end of a run.
 #[must_use]
 pub fn ended(state: RunState) -> JobEvent {
@@ -154,7 +167,12 @@ async fn an_empty_store_has_no_runs(store: &dyn JobStore) {
 
 async fn a_run_is_the_sum_of_its_events(store: &dyn JobStore) {
     let id = create(store).await;
-    let events = [succeeded(0), failed(2), ended(RunState::Completed)];
+    let events = [
+        succeeded(0),
+        failed(2),
+        delivered(),
+        ended(RunState::Completed),
+    ];
     let mut expected = RunRecord::begin(id, &started(3)).expect("a first event");
     assert_eq!(run(store, id).await, expected);
     for event in events {
@@ -164,7 +182,7 @@ async fn a_run_is_the_sum_of_its_events(store: &dyn JobStore) {
     }
     let told = store.events(id, 1, 2).await.expect("events");
     assert_eq!(told, [(2, succeeded(0)), (3, failed(2))]);
-    assert_eq!(store.events(id, 4, 2).await.expect("events"), []);
+    assert_eq!(store.events(id, 5, 2).await.expect("events"), []);
     let author = StageProgress {
         done: 1,
         hits: 0,
@@ -223,7 +241,7 @@ async fn ended_runs_are_final_and_removable(store: &dyn JobStore) {
         assert!(matches!(early, Err(StoreError::Illegal(_))), "{early:?}");
         append(store, id, vec![ended(state)]).await;
         assert_eq!(run(store, id).await.state, state);
-        for late in [succeeded(1), ended(RunState::Cancelled)] {
+        for late in [succeeded(1), delivered(), ended(RunState::Cancelled)] {
             let result = store.append(id, vec![late]).await;
             assert!(matches!(result, Err(StoreError::Illegal(_))), "{result:?}");
         }

@@ -243,6 +243,8 @@ fn events_from(record: &RunRecord, documents: Vec<DocumentRecord>) -> Vec<JobEve
             problem,
         },
     });
+    let delivered = |delivery| JobEvent::Delivered { delivery };
+    let deliveries = record.deliveries.iter().cloned().map(delivered);
     let at = record.updated_at;
     let last = match record.state {
         RunState::Running => None,
@@ -254,7 +256,8 @@ fn events_from(record: &RunRecord, documents: Vec<DocumentRecord>) -> Vec<JobEve
             at,
         }),
     };
-    first.into_iter().chain(outcomes).chain(last).collect()
+    let all = first.into_iter().chain(outcomes).chain(deliveries);
+    all.chain(last).collect()
 }
 
 impl Recovery {

@@ -28,6 +28,18 @@ use crate::{
 
 /// The secrets of a request cannot be opened.
 const SEALED: Code = Code::new("DG0919");
+/// Variables that hold what signs in to storages, by what a request calls it. Those of one storage
+/// belong together.
+const STORAGE_TOKENS: [[(&str, &str); 2]; 2] = [
+    [
+        ("google_drive_token", "GOOGLE_DRIVE_TOKEN"),
+        ("google_drive_refresh_token", "GOOGLE_DRIVE_REFRESH_TOKEN"),
+    ],
+    [
+        ("dropbox_token", "DROPBOX_TOKEN"),
+        ("dropbox_refresh_token", "DROPBOX_REFRESH_TOKEN"),
+    ],
+];
 /// Variables that hold the key for a language model.
 const MODEL_KEYS: [&str; 2] = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
 
@@ -212,9 +224,18 @@ impl Orders for Engine {
 
 fn secrets(opened: &Map<String, Value>) -> Secrets {
     let mut secrets = Secrets::default();
-    if let Some(key) = opened.get("api_key").and_then(Value::as_str) {
+    let given = |name: &str| opened.get(name).and_then(Value::as_str);
+    if let Some(key) = given("api_key") {
         for name in MODEL_KEYS {
             secrets = secrets.with(name, Secret::new(key));
+        }
+    }
+    for tokens in STORAGE_TOKENS {
+        if tokens.iter().any(|(name, _)| given(name).is_some()) {
+            for (name, variable) in tokens {
+                // One that was not given is not to be the operator's own.
+                secrets = secrets.with(variable, Secret::new(given(name).unwrap_or_default()));
+            }
         }
     }
     secrets

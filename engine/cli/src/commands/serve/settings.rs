@@ -73,6 +73,7 @@ const SETTINGS: &[&str] = &[
     "RETENTION_HOURS",
     "RUNS",
     "RUNS_PER_USER",
+    "S3_BUCKET",
     "SECRET_KEY",
     "WASM_RUSTC",
 ];
