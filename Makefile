@@ -39,7 +39,7 @@ bench: plugins ## Measure speed and memory, beside a Python program that does th
 	@scripts/install-packages.sh bench
 	@$(MAKE) --no-print-directory $(VENV)/bench.stamp
 	@$(VENV)/bin/python benches/bench.py $(ENGINE)
-	@$(VENV)/bin/python benches/service.py $(ENGINE)
+	@$(VENV)/bin/python benches/serving.py $(ENGINE)
 	@scripts/plugins.sh benches/guests target/release/plugins-bench >/dev/null
 	cargo bench --quiet --locked -p docgenie-cli -p docgenie-tests --bench plugins
 

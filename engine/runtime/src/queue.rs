@@ -436,6 +436,11 @@ impl Shared {
                 let Some((user, run)) = state.next() else {
                     break;
                 };
+                if state.running.contains_key(&run) {
+                    // It was paused and resumed while its last turn still clears up.
+                    state.line_up(user, run);
+                    break;
+                }
                 let active = Active {
                     user,
                     halt: Halt::with(tokio_util::sync::CancellationToken::new()),

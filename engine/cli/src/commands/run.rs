@@ -92,22 +92,11 @@ pub(super) fn order_of(
     seed: Seed,
     inputs: &[PathBuf],
 ) -> Result<RunOrder, Stop> {
-    let inputs = existing(inputs, &plan)?;
-    let spec = RunSpec {
-        pipeline: plan.name.clone(),
-        file: loaded.found.file.clone(),
-        pipeline_digest: plan.pipeline,
-        params: plan.params.clone(),
-        seed,
-        inputs: inputs.clone(),
-        out: None,
-        zip: None,
-        origin: None,
-    };
+    let spec = spec_of(loaded, &plan, seed, inputs)?;
     let env = StageEnv {
         home: home.to_owned(),
         pipeline_dir: loaded.found.dir.clone(),
-        inputs,
+        inputs: spec.inputs.clone(),
         jobs: std::thread::available_parallelism().map_or(2, NonZero::get),
         extensions: app::plugins(home),
         secrets: docgenie_runtime::secret::Secrets::default(),
@@ -122,6 +111,26 @@ pub(super) fn order_of(
         limit: None,
         scratch: false,
         run: None,
+    })
+}
+
+/// A run as it is recorded.
+pub(super) fn spec_of(
+    loaded: &Loaded,
+    plan: &Plan,
+    seed: Seed,
+    inputs: &[PathBuf],
+) -> Result<RunSpec, Stop> {
+    Ok(RunSpec {
+        pipeline: plan.name.clone(),
+        file: loaded.found.file.clone(),
+        pipeline_digest: plan.pipeline,
+        params: plan.params.clone(),
+        seed,
+        inputs: existing(inputs, plan)?,
+        out: None,
+        zip: None,
+        origin: None,
     })
 }
 

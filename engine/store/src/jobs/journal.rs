@@ -16,6 +16,7 @@ use std::{
     io::{self, BufRead, BufReader, Write},
     ops::ControlFlow,
     path::{Path, PathBuf},
+    thread,
 };
 
 use docgenie_runtime::{
@@ -180,7 +181,7 @@ impl Append {
     }
 
     /// Makes them durable, or takes them back.
-    pub(super) fn flush(self) -> io::Result<()> {
+    pub(super) fn flush(&self) -> io::Result<()> {
         let flushed = self.file.sync_data();
         if flushed.is_err() {
             self.file.set_len(self.before).ok();
@@ -189,7 +190,34 @@ impl Append {
     }
 }
 
+/// Makes lines of several journals durable, or takes them back, side by side: a file system makes one
+/// step of flushes that wait for it together, and as many of those that come one by one.
+pub(super) fn flush(appends: &[Append]) -> Vec<io::Result<()>> {
+    let flush = |part: &[Append]| part.iter().map(Append::flush).collect::<Vec<_>>();
+    let each = appends.len().div_ceil(SIDE_BY_SIDE).max(1);
+    thread::scope(|scope| {
+        let mut parts = appends.chunks(each);
+        let own = parts.next().unwrap_or_default();
+        let others = parts.map(|part| {
+            let thread = thread::Builder::new().spawn_scoped(scope, move || flush(part));
+            (part, thread)
+        });
+        let others: Vec<_> = others.collect();
+        let mut flushed = flush(own);
+        for (part, thread) in others {
+            flushed.extend(match thread.map(thread::ScopedJoinHandle::join) {
+                Ok(Ok(results)) => results,
+                // There was no thread for it.
+                _ => flush(part),
+            });
+        }
+        flushed
+    })
+}
+
 const EXTENSION: &str = "jsonl";
+/// Journals that are flushed at once.
+const SIDE_BY_SIDE: usize = 16;
 
 /// Makes the names in a folder durable.
 fn sync_folder(folder: &Path) -> io::Result<()> {
@@ -236,16 +264,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (journals, _) = Journals::open(folder.path().to_owned()).unwrap();
         let events = [started(9), succeeded(0), failed(1), succeeded(2)];
-        journals
-            .append(RUN, 1, &events[..2])
-            .unwrap()
-            .flush()
-            .unwrap();
-        journals
-            .append(RUN, 3, &events[2..])
-            .unwrap()
-            .flush()
-            .unwrap();
+        let first = journals.append(RUN, 1, &events[..2]).unwrap();
+        let second = journals.append(RUN, 3, &events[2..]).unwrap();
+        for flushed in flush(&[first, second]) {
+            flushed.unwrap();
+        }
         let mut text = fs::read(journals.path(RUN)).unwrap();
         damage(&mut text);
         files::write_atomically(&journals.path(RUN), &text).unwrap();

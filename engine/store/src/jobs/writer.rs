@@ -10,7 +10,12 @@ use docgenie_document::DocumentId;
 use docgenie_runtime::job::{DocumentRecord, IllegalMove, JobEvent, RunId, RunRecord, StoreError};
 use tokio::sync::oneshot;
 
-use super::{IndexError, Shared, failed, flusher::Flusher, index::Changes, journal::Journals};
+use super::{
+    IndexError, Shared, failed,
+    flusher::Flusher,
+    index::Changes,
+    journal::{self, Append, Journals},
+};
 
 /// Where the result of a request goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -189,7 +194,7 @@ impl Writer {
     fn journal(&self, group: Group) -> Group {
         let behind = self.behind || self.flusher.failed();
         let mut journalled = Group::new();
-        let mut written = Vec::new();
+        let (mut written, mut appends) = (Vec::new(), Vec::new());
         for (run, addition) in group {
             let before = addition.record.events - addition.events.len() as u64;
             let appended = if behind {
@@ -199,19 +204,21 @@ impl Writer {
                 appended.map_err(|error| -> Cause { Arc::new(error) })
             };
             match appended {
-                Ok(append) => written.push((run, append, addition)),
+                Ok(append) => {
+                    appends.push(append);
+                    written.push((run, addition));
+                }
                 Err(cause) => addition.acknowledge(&Err(cause)),
             }
         }
-        let created = written.iter().any(|(_, append, _)| append.creates());
-        let named = if created {
+        let flushed = journal::flush(&appends);
+        let named = if appends.iter().any(Append::creates) {
             self.journals.sync()
         } else {
             Ok(())
         };
         let named = named.map_err(|error| -> Cause { Arc::new(error) });
-        for (run, append, addition) in written {
-            let flushed = append.flush();
+        for ((run, addition), flushed) in written.into_iter().zip(flushed) {
             let flushed = flushed.map_err(|error| -> Cause { Arc::new(error) });
             match flushed.and_then(|()| named.clone()) {
                 Ok(()) => drop(journalled.insert(run, addition)),

@@ -7,13 +7,12 @@ use std::{
 
 use docgenie_api::{Description, Pipelines, Refusal, Summary, Vault};
 use docgenie_document::{Code, Seed, code::Problem};
-use docgenie_pipeline::{Diagnostic, Level};
+use docgenie_pipeline::{Catalogue, Diagnostic, Level};
 use docgenie_runtime::{
     executor::RunOrder,
     files,
     job::{RunRecord, RunSpec},
     queue::Orders,
-    registry::Registry,
     resident::Residents,
     secret::{Secret, Secrets},
 };
@@ -47,7 +46,7 @@ const MODEL_KEYS: [&str; 2] = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
 /// The pipelines and plugins of this machine.
 pub(super) struct Engine {
     home: PathBuf,
-    registry: Registry,
+    catalogue: Catalogue,
     jobs: Option<usize>,
     private_addresses: bool,
     vault: Vault,
@@ -58,7 +57,7 @@ impl Engine {
     pub(super) fn new(home: &Path, settings: &Settings, vault: Vault) -> Self {
         Self {
             home: home.to_owned(),
-            registry: app::registry(home),
+            catalogue: app::registry(home).catalogue(),
             jobs: settings.jobs,
             private_addresses: settings.allow_private_addresses,
             vault,
@@ -72,7 +71,7 @@ impl Engine {
     }
 
     fn loaded(&self, name: &str) -> Result<Loaded, Stop> {
-        Loaded::new(name, &self.home, &self.registry.catalogue())
+        Loaded::new(name, &self.home, &self.catalogue)
     }
 
     fn uploaded(&self, name: &str) -> PathBuf {
@@ -155,8 +154,8 @@ impl Pipelines for Engine {
     ) -> Result<RunSpec, Refusal> {
         let loaded = self.named(name)?;
         let plan = loaded.plan_json(params).map_err(refused)?;
-        let order = run::order_of(&loaded, plan, &self.home, Seed(seed), &inputs);
-        Ok(order.map_err(refused)?.spec)
+        let spec = run::spec_of(&loaded, &plan, Seed(seed), &inputs);
+        spec.map_err(refused)
     }
 
     fn upload(&self, name: &str, text: &str) -> Result<(), Refusal> {
@@ -170,8 +169,7 @@ impl Pipelines for Engine {
             return Err(Refusal::Name("a pipeline of this name is there already"));
         }
         let shown = format!("{name}/pipeline.toml");
-        let catalogue = self.registry.catalogue();
-        let (_, found) = docgenie_pipeline::Pipeline::parse(&shown, text, &catalogue);
+        let (_, found) = docgenie_pipeline::Pipeline::parse(&shown, text, &self.catalogue);
         let faults = faults(&found);
         if !faults.is_empty() {
             return Err(Refusal::Faults(faults));

@@ -78,39 +78,42 @@ const SETTINGS: &[&str] = &[
     "WASM_RUSTC",
 ];
 
-/// Variables of the original service, and what became of them.
-const OF_THE_ORIGINAL: &[(&str, &str)] = &[
+/// Variables of the original service that change nothing any more, and why.
+const OF_THE_ORIGINAL: &[(&[&str], &str)] = &[
     (
-        "REDIS_URL",
-        "there is no Redis: jobs are kept in DOCGENIE_HOME",
+        &["REDIS_URL", "RQ_QUEUE_NAME", "SUPABASE_URL", "SUPABASE_KEY"],
+        "jobs are kept in DOCGENIE_HOME",
     ),
     (
-        "RQ_QUEUE_NAME",
-        "there is no Redis: jobs are kept in DOCGENIE_HOME",
+        &["BATCH_DATA_DIR", "MESSAGE_DATA_DIR"],
+        "batches and answers are kept in DOCGENIE_HOME",
     ),
     (
-        "SUPABASE_URL",
-        "there is no Supabase: jobs are kept in DOCGENIE_HOME",
-    ),
-    (
-        "SUPABASE_KEY",
-        "there is no Supabase: jobs are kept in DOCGENIE_HOME",
-    ),
-    (
-        "HANDWRITING_SERVICE_URL",
+        &[
+            "HANDWRITING_SERVICE_URL",
+            "HANDWRITING_SERVICE_ENABLED",
+            "HANDWRITING_SERVICE_TIMEOUT",
+            "HANDWRITING_SERVICE_MAX_RETRIES",
+            "HANDWRITING_SERVICE_SUPPORTS_BATCH",
+            "RUNPOD_API_KEY",
+        ],
         "handwriting is no service of its own",
     ),
-    ("RUNPOD_API_KEY", "handwriting is no service of its own"),
     (
-        "OCR_SERVICE_URL",
+        &[
+            "OCR_SERVICE_URL",
+            "OCR_SERVICE_ENABLED",
+            "OCR_SERVICE_TIMEOUT",
+            "OCR_ENGINE",
+            "OCR_USE_LOCAL",
+        ],
         "documents are read by Tesseract, in the engine",
     ),
     (
-        "OCR_ENGINE",
-        "documents are read by Tesseract, in the engine",
+        &["OCR_DPI"],
+        "documents are read at the resolution of their images",
     ),
-    ("BATCH_DATA_DIR", "batches are kept in DOCGENIE_HOME"),
-    ("MESSAGE_DATA_DIR", "answers are kept in DOCGENIE_HOME"),
+    (&["WORKER_VERBOSE_LOGGING"], "-v and -vv log more"),
 ];
 
 impl Settings {
@@ -122,8 +125,8 @@ impl Settings {
                 "warning: {name} is no setting of the service; docs/service.md lists them"
             ));
         }
-        for (name, now) in OF_THE_ORIGINAL {
-            if std::env::var_os(name).is_some() {
+        for (names, now) in OF_THE_ORIGINAL {
+            for name in names.iter().filter(|it| std::env::var_os(it).is_some()) {
                 report::talk(&format!("warning: {name} changes nothing: {now}"));
             }
         }
@@ -223,6 +226,14 @@ mod tests {
     use super::*;
 
     const PAGE: &str = include_str!("../../../../../docs/service.md");
+
+    #[test]
+    fn those_who_come_from_the_original_find_their_variables() {
+        let page = include_str!("../../../../../docs/migration-from-docgenie.md");
+        for name in OF_THE_ORIGINAL.iter().flat_map(|(names, _)| *names) {
+            assert!(page.contains(&format!("`{name}`")), "{name}");
+        }
+    }
 
     #[test]
     fn the_documented_file_has_every_setting_with_its_default() {

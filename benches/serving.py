@@ -1,6 +1,6 @@
 """Measures the HTTP service, beside a FastAPI program that answers the same from a dictionary.
 
-    python benches/service.py target/release/docgenie-engine
+    python benches/serving.py target/release/docgenie-engine
 
 About two minutes. Clients share the machine with what they ask.
 """
@@ -47,7 +47,7 @@ def peer(job, workers):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "service_peer:app", "--app-dir", str(HERE), "--port", str(port),
+        [sys.executable, "-m", "uvicorn", "serving_peer:app", "--app-dir", str(HERE), "--port", str(port),
          "--workers", str(workers), "--log-level", "error", "--no-access-log"],
         env={**os.environ, "JOB": json.dumps(job)})
     try:
