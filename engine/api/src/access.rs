@@ -516,7 +516,7 @@ mod tests {
         }
         keys.revoke(&key.id).unwrap();
         assert!(
-            Gate::new(keys.clone())
+            self::gate(&keys)
                 .admit(&with_key(&text), Scope::Read)
                 .is_err()
         );

@@ -208,9 +208,11 @@ impl Queue {
 
     async fn stop(&self, run: RunId, halt: HaltAs) -> Result<(), StoreError> {
         let record = self.shared.jobs.run(run).await?;
-        // One that has stopped is still among those under way while it clears up.
-        let stopped = record.state.terminal() || record.state == RunState::Paused;
-        if !stopped && let Some(active) = self.shared.state().running.get(&run) {
+        // It is taken out first, so that its turn does not come meanwhile.
+        let waited = self.shared.state().withdraw(&record);
+        // A last turn that has stopped is still among those under way while it clears up.
+        let over = waited || record.state.terminal() || record.state == RunState::Paused;
+        if !over && let Some(active) = self.shared.state().running.get(&run) {
             active.halt.halt(halt);
             return Ok(());
         }
@@ -223,8 +225,6 @@ impl Queue {
                 at,
             },
         };
-        // It is taken out first, so that its turn does not come meanwhile.
-        let waited = self.shared.state().withdraw(&record);
         let stopped = self.shared.jobs.append(run, vec![event]).await;
         if stopped.is_err() && waited {
             self.shared.state().wait(&record, run);
