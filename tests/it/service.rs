@@ -31,6 +31,11 @@ fn keys_open_what_is_their_owners() {
 }
 
 #[test]
+fn results_go_to_storages() {
+    scenario("delivery");
+}
+
+#[test]
 fn what_was_acknowledged_survives_being_killed() {
     scenario("survival");
 }
