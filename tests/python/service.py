@@ -686,37 +686,37 @@ def hostile(engine, home, address):
                 ended[name] = time.monotonic() - began, b""
                 return
 
-    post = b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 5000\r\n\r\n{"
+    post = b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n{"
     slow = [threading.Thread(target=drip, args=it, daemon=True) for it in [
-        ("silent", b"", b""), ("head", b"GET / HTTP/1.1\r\nHost: x\r\nX: ", b"a"), ("body", post, b" ")]]
+        ("silent", b"", b""), ("head", b"GET / HTTP/1.1\r\nHost: localhost\r\nX: ", b"a"), ("body", post, b" ")]]
     for thread in slow:
         thread.start()
 
-    get = b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+    get = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
     for sent, expected in [
         (get * 3, [200, 200, 200]),
         (get + b"\x16\x03\x01 no request\r\n\r\n", [200, 400]),
-        (b"GET /livez HTTP/9.9\r\nHost: x\r\n\r\n", [400]),
-        (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * (1 << 20) + b"\r\n\r\n", [431]),
-        (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: a\r\n" * 1000 + b"\r\n", [431]),
-        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [414]),
-        (b"GET /jobs/%ff%fe/status HTTP/1.1\r\nHost: x\r\n\r\n", [404]),
-        (b"GET /jobs/\xff/status HTTP/1.1\r\nHost: x\r\n\r\n", [400]),
-        (b"GET /runs?limit=%ff HTTP/1.1\r\nHost: x\r\n\r\n", [422]),
-        (b"GET /runs?limit=" + b"9" * 400 + b" HTTP/1.1\r\nHost: x\r\n\r\n", [422]),
-        (b"GET /runs?limit=1&limit=0 HTTP/1.1\r\nHost: x\r\n\r\n", [422]),
-        (b"GET /runs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer \xff\r\n\r\n", [200]),
-        (b"POST /pipelines/invoices/runs HTTP/1.1\r\nHost: x\r\nIdempotency-Key: \xff\r\n"
+        (b"GET /livez HTTP/9.9\r\nHost: localhost\r\n\r\n", [400]),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * (1 << 20) + b"\r\n\r\n", [431]),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"X: a\r\n" * 1000 + b"\r\n", [431]),
+        (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", [414]),
+        (b"GET /jobs/%ff%fe/status HTTP/1.1\r\nHost: localhost\r\n\r\n", [404]),
+        (b"GET /jobs/\xff/status HTTP/1.1\r\nHost: localhost\r\n\r\n", [400]),
+        (b"GET /runs?limit=%ff HTTP/1.1\r\nHost: localhost\r\n\r\n", [422]),
+        (b"GET /runs?limit=" + b"9" * 400 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", [422]),
+        (b"GET /runs?limit=1&limit=0 HTTP/1.1\r\nHost: localhost\r\n\r\n", [422]),
+        (b"GET /runs HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer \xff\r\n\r\n", [200]),
+        (b"POST /pipelines/invoices/runs HTTP/1.1\r\nHost: localhost\r\nIdempotency-Key: \xff\r\n"
          b"Content-Length: 2\r\n\r\n{}", [400]),
         # Two lengths are how one request is hidden in another.
-        (b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", [400]),
-        (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n{}", [400]),
-        (b"POST /generate HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", [400]),
-        (b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", [415]),
+        (b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{} ", [400]),
+        (b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n{}", [400]),
+        (b"POST /generate HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", [400]),
+        (b"POST /generate HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}", [415]),
         # A body is asked for where it is wanted.
-        (b"POST /generate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
+        (b"POST /generate HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
          [100, 422]),
-        (b"POST /generate HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Type: text/html\r\n"
+        (b"POST /generate HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Type: text/html\r\n"
          b"Content-Length: 2\r\n\r\n", [415]),
     ]:
         found = statuses(sent, len(expected))
