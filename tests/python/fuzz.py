@@ -43,7 +43,8 @@ def before_call(context, case, kwargs):
 
 def main(engine, *options):
     with tempfile.TemporaryDirectory() as home:
-        service = Service(engine, home, "--runs", "1", "--jobs", "1")
+        models = {"ANTHROPIC_BASE_URL": NOWHERE, "OPENAI_BASE_URL": NOWHERE}
+        service = Service(engine, home, "--runs", "4", "--jobs", "1", env=models)
         config = os.path.join(home, "schemathesis.toml")
         with open(config, "w") as file:
             file.write(CONFIG)

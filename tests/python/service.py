@@ -255,6 +255,7 @@ def protocol(engine, home, address):
         (request(address, handwriting_ratio=1.5), "handwriting_ratio"),
         (request(address, output_detail="pdf_only"), "output_detail"),
         ({**request(address), "request_id": "../../etc"}, "request_id"),
+        ({**request(address), "provider": "openai"}, "model"),
     ]:
         detail = service.post("/generate", body, 422)["detail"]
         assert isinstance(detail, list) and place in str(detail[0]["loc"]), (body, detail)

@@ -35,7 +35,7 @@ use crate::{
 pub(crate) use request::GenerateRequest;
 use request::{Asked, GENERATE_REQUEST, Mode, ZipLayout};
 pub(crate) use response::GenerateResponse;
-pub(crate) use status::{Accepted, Status, UserJobs};
+pub(crate) use status::{Accepted, Pace, Status, UserJobs};
 
 /// The pipeline that requests are runs of.
 const PIPELINE: &str = "docgenie";

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use crate::{
     access::{Gate, Keys},
     directory::Directory,
+    docgenie::Pace,
     integrations::Integrations,
     vault::Vault,
 };
@@ -125,6 +126,7 @@ pub struct Service {
     pub(crate) directory: Directory,
     pub(crate) integrations: Integrations,
     pub(crate) vault: Vault,
+    pub(crate) pace: Pace,
 }
 
 impl Service {
@@ -148,6 +150,7 @@ impl Service {
             pipelines,
             directory,
             vault,
+            pace: Pace::default(),
         })
     }
 

@@ -300,6 +300,16 @@ impl GenerateRequest {
                 input: json!(self.request_id),
             });
         }
+        let model = || filled(self.model.as_deref()).or_else(usual_model);
+        if self.provider == Some(ProviderName::Openai) && model().is_none() {
+            faults.push(Fault {
+                kind: "missing",
+                at: vec![json!("body"), json!("model")],
+                message: "Field required: an endpoint like that of OpenAI has models of its own"
+                    .to_owned(),
+                input: json!(self.model),
+            });
+        }
         if !faults.is_empty() {
             return Err(ApiError::invalid(faults));
         }

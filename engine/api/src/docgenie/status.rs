@@ -1,5 +1,10 @@
 //! Where requests stand, in the words of the protocol.
 
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
 use docgenie_runtime::job::{Delivery, DeliveryOutcome, JobStore, RunRecord, RunState};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -10,8 +15,39 @@ use crate::{results, routes::Page, runs::time, service::Service};
 
 /// Minutes a document is reckoned with before any has been made.
 const FIRST_GUESS_MS: u64 = 10_000;
+/// How often the estimate of a document is made anew.
+const RECKONED_EVERY: Duration = Duration::from_secs(2);
 /// Ended requests whose times an estimate is made of.
 const LOOKED_AT: usize = 20;
+
+/// What a document has taken lately, which is not reckoned for each request anew.
+#[derive(Default)]
+pub(crate) struct Pace(Mutex<Option<(Instant, u64)>>);
+
+impl Pace {
+    /// In milliseconds.
+    async fn each(&self, jobs: &dyn JobStore) -> u64 {
+        let known = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((at, each)) = known
+            && at.elapsed() < RECKONED_EVERY
+        {
+            return each;
+        }
+        let runs = jobs.runs(LOOKED_AT, 0).await.unwrap_or_default();
+        let taken = runs.iter().filter_map(|run| {
+            let ended = run.ended_at.filter(|_| run.succeeded > 0)?;
+            Some(ended.saturating_sub(run.started_at) / run.succeeded)
+        });
+        let taken: Vec<u64> = taken.collect();
+        let each = match taken.len() as u64 {
+            0 => FIRST_GUESS_MS,
+            count => taken.iter().sum::<u64>() / count,
+        };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some((Instant::now(), each));
+        each
+    }
+}
 
 /// A request that was queued.
 #[derive(Serialize, JsonSchema)]
@@ -202,17 +238,7 @@ impl UserJobs {
 /// Minutes that a request for so many documents will take: what documents have taken lately, times
 /// those that are before it.
 pub(super) async fn estimate(service: &Service, documents: u64) -> u64 {
-    let runs = service.queue.jobs().runs(LOOKED_AT, 0).await;
-    let runs = runs.unwrap_or_default();
-    let taken = runs.iter().filter_map(|run| {
-        let ended = run.ended_at.filter(|_| run.succeeded > 0)?;
-        Some(ended.saturating_sub(run.started_at) / run.succeeded)
-    });
-    let taken: Vec<u64> = taken.collect();
-    let each = match taken.len() as u64 {
-        0 => FIRST_GUESS_MS,
-        count => taken.iter().sum::<u64>() / count,
-    };
+    let each = service.pace.each(service.queue.jobs()).await;
     let (waiting, running) = service.queue.load();
     let before = (waiting + running).saturating_sub(1) as u64;
     ((before + 1) * documents * each).div_ceil(60_000).max(1)
