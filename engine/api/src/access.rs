@@ -438,7 +438,7 @@ mod tests {
         headers
     }
 
-    fn gate(keys: &Keys) -> Gate {
+    fn gate_of(keys: &Keys) -> Gate {
         let config = Config {
             listen: ([127, 0, 0, 1], 0).into(),
             public_url: Some("https://docs.example".to_owned()),
@@ -455,7 +455,7 @@ mod tests {
     #[test]
     fn pages_of_strangers_are_not_let_in() {
         let home = tempfile::tempdir().unwrap();
-        let gate = gate(&Keys::of(home.path()));
+        let gate = gate_of(&Keys::of(home.path()));
         let check = |host: &str, origin: Option<&str>, needed: Scope, admitted: bool| {
             let mut headers = HeaderMap::new();
             headers.insert(header::HOST, host.parse().unwrap());
@@ -493,7 +493,7 @@ mod tests {
     fn a_key_opens_what_its_scope_says_until_it_is_revoked() {
         let home = tempfile::tempdir().unwrap();
         let keys = Keys::of(home.path());
-        let open = gate(&keys);
+        let open = gate_of(&keys);
         assert_eq!(
             open.admit(&HeaderMap::new(), Scope::Admin).unwrap().owner,
             LOCAL
@@ -502,7 +502,7 @@ mod tests {
         let (key, text) = keys.create("tests", Scope::Run, 1_000, Some(1)).unwrap();
         let kept = fs::read_to_string(home.path().join("keys.json")).unwrap();
         assert!(!kept.contains(&text));
-        let gate = self::gate(&keys);
+        let gate = gate_of(&keys);
         assert!(gate.admit(&HeaderMap::new(), Scope::Read).is_err());
         let caller = gate.admit(&with_key(&text), Scope::Run).unwrap();
         assert!(caller.sees(&key.id) && !caller.sees("another"));
@@ -515,11 +515,7 @@ mod tests {
             );
         }
         keys.revoke(&key.id).unwrap();
-        assert!(
-            self::gate(&keys)
-                .admit(&with_key(&text), Scope::Read)
-                .is_err()
-        );
+        assert!(gate_of(&keys).admit(&with_key(&text), Scope::Read).is_err());
         assert!(matches!(keys.revoke("nobody"), Err(KeyError::Unknown(_))));
     }
 
@@ -528,7 +524,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let keys = Keys::of(home.path());
         let (_, text) = keys.create("tests", Scope::Run, 3, None).unwrap();
-        let gate = self::gate(&keys);
+        let gate = gate_of(&keys);
         let admitted = (0..5).filter(|_| gate.admit(&with_key(&text), Scope::Read).is_ok());
         assert_eq!(admitted.count(), 3);
     }

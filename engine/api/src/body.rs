@@ -46,7 +46,10 @@ impl Schema {
     pub(crate) fn read<T: DeserializeOwned>(&self, bytes: &[u8]) -> ApiResult<T> {
         let value = parse(bytes)?;
         let errors = self.validator.iter_errors(&value);
-        let faults: Vec<_> = errors.flat_map(faults_of).take(TOLD_FAULTS).collect();
+        let faults: Vec<_> = errors
+            .flat_map(|it| faults_of(&it))
+            .take(TOLD_FAULTS)
+            .collect();
         if !faults.is_empty() {
             return Err(ApiError::invalid(faults));
         }
@@ -159,7 +162,7 @@ pub(crate) fn canonical(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// The faults that one error of the schema stands for.
-fn faults_of(error: ValidationError<'_>) -> Vec<Fault> {
+fn faults_of(error: &ValidationError<'_>) -> Vec<Fault> {
     use ValidationErrorKind as Kind;
     let mut at = vec![json!("body")];
     at.extend(error.instance_path().into_iter().map(|part| match part {
@@ -179,7 +182,7 @@ fn faults_of(error: ValidationError<'_>) -> Vec<Fault> {
                 .collect();
         }
     }
-    vec![fault(&error, at)]
+    vec![fault(error, at)]
 }
 
 fn is_null(error: &ValidationError<'_>) -> bool {

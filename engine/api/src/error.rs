@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 #[derive(Debug)]
 pub(crate) struct ApiError {
     status: StatusCode,
-    detail: Value,
+    detail: Box<Value>,
     code: Option<String>,
     hint: Option<String>,
     retry_after: Option<u64>,
@@ -29,7 +29,7 @@ impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self {
             status,
-            detail: Value::String(detail.into()),
+            detail: Box::new(Value::String(detail.into())),
             code: None,
             hint: None,
             retry_after: None,
@@ -40,7 +40,7 @@ impl ApiError {
     pub(crate) fn invalid(faults: Vec<Fault>) -> Self {
         let items = faults.into_iter().map(Fault::item).collect();
         Self {
-            detail: Value::Array(items),
+            detail: Box::new(Value::Array(items)),
             ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "")
         }
     }

@@ -829,7 +829,7 @@ fn call(
         match param.check(query.get(param.name)) {
             Ok(Some(number)) => drop(integers.insert(param.name, number)),
             Ok(None) => {}
-            Err(fault) => faults.push(fault),
+            Err(fault) => faults.push(*fault),
         }
     }
     if !faults.is_empty() {
@@ -848,12 +848,14 @@ fn call(
 
 impl Param {
     /// The number that a value of the query stands for, where it is one.
-    fn check(&self, value: Option<&String>) -> Result<Option<u64>, Fault> {
-        let fault = |kind, message| Fault {
-            kind,
-            at: vec![json!("query"), json!(self.name)],
-            message,
-            input: json!(value),
+    fn check(&self, value: Option<&String>) -> Result<Option<u64>, Box<Fault>> {
+        let fault = |kind, message| {
+            Box::new(Fault {
+                kind,
+                at: vec![json!("query"), json!(self.name)],
+                message,
+                input: json!(value),
+            })
         };
         match (&self.kind, value) {
             (Kind::Integer { default, .. }, None) => Ok(Some(*default)),
