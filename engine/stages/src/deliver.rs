@@ -306,7 +306,8 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("file");
         let size = CHUNK + 3;
-        std::fs::File::create(&path).unwrap().set_len(size).unwrap();
+        let file = std::fs::File::create_new(&path).unwrap();
+        file.set_len(size).unwrap();
         let name = String::new();
         let upload = Upload { path, size, name };
         for (offset, expected) in [(0, CHUNK), (CHUNK, 3), (size, 0)] {

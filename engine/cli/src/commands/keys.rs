@@ -44,7 +44,7 @@ pub(super) fn keys(command: &KeysCommand, home: &Path) -> Result<Status, Stop> {
                     report::data(&json!(list).to_string());
                 }
                 Format::Human if list.is_empty() => {
-                    report::talk("there are no keys: `docgenie-engine keys create NAME` makes one")
+                    report::talk("there are no keys: `docgenie-engine keys create NAME` makes one");
                 }
                 Format::Human => {
                     for key in &list {
