@@ -26,6 +26,10 @@ from service import Service, completed, request, seeds  # noqa: E402
 
 SECONDS = 10
 BIG = 500 << 20
+PEERS = [
+    ("FastAPI, uvicorn by itself", ["--loop", "asyncio", "--http", "h11"]),
+    ("FastAPI, uvicorn[standard]", ["--loop", "uvloop", "--http", "httptools"]),
+]
 
 
 def wrk(url, *options, script=None):
@@ -41,14 +45,14 @@ def wrk(url, *options, script=None):
     return rate, float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
 
 
-def peer(job, workers):
+def peer(job, options):
     """The same of a FastAPI program."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
         [sys.executable, "-m", "uvicorn", "serving_peer:app", "--app-dir", str(HERE), "--port", str(port),
-         "--workers", str(workers), "--log-level", "error", "--no-access-log"],
+         "--log-level", "error", "--no-access-log", *options],
         env={**os.environ, "JOB": json.dumps(job)})
     try:
         url = f"http://127.0.0.1:{port}/jobs/{job['request_id']}/status"
@@ -120,9 +124,8 @@ def main(engine):
     print(f"  memory for a result     {grown / 2**20:8.1f} MiB more while {BIG >> 20} MiB are sent")
     print(f"\n{'status of a job':<38}{'a second':>10}{'ratio':>8}")
     print(f"{'docgenie-engine':<38}{ours:>10.0f}{1:>8.1f}")
-    for workers in [1, 2]:
-        theirs, _ = peer(status, workers)
-        title = f"FastAPI, {workers} worker{'s' if workers > 1 else ''}"
+    for title, options in PEERS:
+        theirs, _ = peer(status, options)
         print(f"{title:<38}{theirs:>10.0f}{ours / theirs:>8.1f}")
 
 
