@@ -1,7 +1,7 @@
 //! The HTTP service: routes over the queue of runs, and the wire protocols of the services that
 //! pipelines replace.
 //!
-//! [`routes::table`] is the one list of routes: the router, the OpenAPI document and the checks of
+//! `routes::table` is the one list of routes: the router, the OpenAPI document and the checks of
 //! access are made of it. A handler turns a request into a run of a pipeline with parameters and a
 //! run into a response; what is done in between is the pipeline's.
 
