@@ -3,7 +3,7 @@
 //! A table with `properties` is closed unless the schema says otherwise: a misspelt option is never
 //! ignored.
 
-use std::collections::BTreeSet;
+use std::{borrow::Cow, collections::BTreeSet};
 
 use docgenie_document::Code;
 use serde_json::{Map, Number, Value};
@@ -11,7 +11,7 @@ use serde_json::{Map, Number, Value};
 use crate::{
     node::{Kind, Node, Table},
     param::{compare, display},
-    shape::{self, Shape, alternatives, kinds, listed, types},
+    shape::{self, Alternative, Shape, alternatives, kinds, listed, types},
     source::Span,
     template::Formula,
     wording::{did_you_mean, meant, one_of},
@@ -102,7 +102,7 @@ impl Checker<'_> {
     }
 
     /// Checks against the alternative that is meant.
-    fn best(&mut self, shapes: &[Shape], node: &Node, path: &Path<'_>) -> Option<Value> {
+    fn best(&mut self, shapes: &[Alternative<'_>], node: &Node, path: &Path<'_>) -> Option<Value> {
         let fitting: Vec<_> = shapes
             .iter()
             .filter(|shape| has_type(shape, node))
@@ -142,13 +142,17 @@ impl Checker<'_> {
     /// Checks a table whose `tag` says which alternative is meant.
     fn tagged(
         &mut self,
-        shapes: &[Shape],
+        shapes: &[Alternative<'_>],
         tag: &str,
         (node, table): (&Node, &Table),
         path: &Path<'_>,
     ) -> Option<Value> {
-        let tag_of = |shape: &Shape| shape.get("properties")?.get(tag)?.as_object().cloned();
-        let tags: Vec<_> = shapes.iter().filter_map(tag_of).collect();
+        let mut tags = Vec::new();
+        for shape in shapes {
+            let properties = shape.get("properties");
+            let tag = properties.and_then(|it| it.get(tag)?.as_object());
+            tags.extend(tag.map(Cow::Borrowed));
+        }
         let Some(entry) = table.get(tag) else {
             let hint = format!("add `{tag}`: it must be {}", kinds(&tags));
             return self.fault(Fault {
@@ -165,13 +169,13 @@ impl Checker<'_> {
 
     fn shape(&mut self, shape: &Shape, node: &Node, path: &Path<'_>) -> Option<Value> {
         if !has_type(shape, node) {
-            return self.fault(self.ill_typed(std::slice::from_ref(shape), node, path));
+            return self.fault(self.ill_typed(&[Cow::Borrowed(shape)], node, path));
         }
         if let Some(values) = listed(shape)
             && !matches!(node.kind, Kind::Unknown(_))
             && !values.contains(&&node.to_json())
         {
-            return self.fault(self.not_listed(std::slice::from_ref(shape), node, path));
+            return self.fault(self.not_listed(&[Cow::Borrowed(shape)], node, path));
         }
         match &node.kind {
             Kind::Scalar(Value::Number(number)) => self.number(shape, number, node, path),
@@ -252,13 +256,13 @@ impl Checker<'_> {
 
         let mut members = Map::new();
         for (name, schema) in properties {
-            let default = shape::default(self.root, schema);
+            let default = || shape::default(self.root, schema);
             let value = match table.get(name) {
                 Some(entry) => {
                     let value = self.value(schema, &entry.value, &Path::Option(path, name));
-                    value.or(default)
+                    value.or_else(default)
                 }
-                None => default.or_else(|| {
+                None => default().or_else(|| {
                     if shape::requires(shape, name) && !misspelt.contains(name.as_str()) {
                         self.faults
                             .push(self.missing(name, Some(schema), node, path));
@@ -325,7 +329,7 @@ impl Checker<'_> {
         format!("{} of `{}`", path.name(), self.stage)
     }
 
-    fn ill_typed(&self, shapes: &[Shape], node: &Node, path: &Path<'_>) -> Fault {
+    fn ill_typed(&self, shapes: &[Alternative<'_>], node: &Node, path: &Path<'_>) -> Fault {
         Fault {
             code: ILL_TYPED_OPTION,
             span: node.span.clone(),
@@ -335,8 +339,8 @@ impl Checker<'_> {
         }
     }
 
-    fn not_listed(&self, shapes: &[Shape], node: &Node, path: &Path<'_>) -> Fault {
-        let values = shapes.iter().filter_map(listed).flatten();
+    fn not_listed(&self, shapes: &[Alternative<'_>], node: &Node, path: &Path<'_>) -> Fault {
+        let values = shapes.iter().filter_map(|shape| listed(shape)).flatten();
         let names = values.filter_map(Value::as_str);
         let intended = node.as_str().and_then(|text| meant(text, names));
         let given = display(&node.to_json());
@@ -431,7 +435,7 @@ fn integral(number: &Number) -> Option<i64> {
 }
 
 /// How a value of one of the shapes may be written.
-fn example(shapes: &[Shape]) -> String {
+fn example(shapes: &[Alternative<'_>]) -> String {
     let tables = shapes
         .iter()
         .filter_map(|shape| shape.get("properties")?.as_object());
@@ -451,7 +455,7 @@ fn example(shapes: &[Shape]) -> String {
 }
 
 /// How a value of the wrong type becomes one of the right type, where that is plain.
-fn retyped(node: &Node, shapes: &[Shape]) -> Option<String> {
+fn retyped(node: &Node, shapes: &[Alternative<'_>]) -> Option<String> {
     let allows = |kind: &str| {
         let mut free = shapes.iter().filter(|shape| listed(shape).is_none());
         free.any(|shape| types(shape).contains(&kind))

@@ -2,13 +2,17 @@
 
 mod reader;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
 
 use docgenie_document::{Code, Digest};
+use serde_json::{Map, Value};
 
 use self::reader::Reader;
 use crate::{
-    catalogue::{Catalogue, StageSpec},
+    catalogue::{Catalogue, SlotUse, StageSpec},
     diagnostic::{Diagnostic, Report},
     node::{self, Node},
     param::Param,
@@ -48,6 +52,8 @@ pub(crate) struct Stage {
     pub(crate) templates: BTreeMap<usize, Option<Formula>>,
     /// Positions of the stages that its `after` names.
     pub(crate) after: Vec<usize>,
+    /// Its options and slots, once found without fault, where no parameter has a part in them.
+    pub(crate) fixed: OnceLock<(Map<String, Value>, SlotUse)>,
 }
 
 impl Pipeline {
@@ -124,7 +130,7 @@ fn warn_of_unused(params: &[Param], stages: &[Stage], report: &mut Report) {
         .flat_map(|stage| stage.templates.values().flatten());
     let formulas = templates.chain(stages.iter().filter_map(|stage| stage.when.as_ref()));
     let used: Vec<_> = formulas.flat_map(Formula::params).collect();
-    for param in params.iter().filter(|param| !used.contains(&param.name)) {
+    for param in params.iter().filter(|param| !used.contains(&&param.name)) {
         let name = &param.name;
         report
             .warning(

@@ -6,7 +6,7 @@ mod values;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
 };
 
 use docgenie_document::Code;
@@ -116,13 +116,22 @@ impl<'a> Resolver<'a, '_> {
             plugins: Vec::new(),
             is_obscure: true,
         };
-        if let Some(spec) = &stage.spec {
+        if let Some((options, slots)) = stage.fixed.get() {
+            resolved.options.clone_from(options);
+            resolved.slots.clone_from(slots);
+            resolved.is_obscure = false;
+        } else if let Some(spec) = &stage.spec {
             let place = stage.uses_span.clone();
             let schema = self.schema(spec, with.as_ref());
             let (options, faults) = options::check(&spec.name, schema, with.as_ref(), place);
             resolved.slots = (spec.slots)(&options);
             resolved.options = options;
             resolved.is_obscure = !faults.is_empty() && resolved.slots == SlotUse::default();
+            if stage.templates.is_empty() && faults.is_empty() && spec.variants.is_none() {
+                let fixed = (resolved.options.clone(), resolved.slots.clone());
+                // Where another has been quicker, it has found the same.
+                stage.fixed.set(fixed).ok();
+            }
             for fault in faults {
                 self.report_fault(fault, stage);
             }
@@ -196,6 +205,7 @@ impl<'a> Resolver<'a, '_> {
                     with: Some(Node::from_json(span, Value::Object(asked.options))),
                     templates: BTreeMap::new(),
                     after: Vec::new(),
+                    fixed: OnceLock::new(),
                 });
             }
         }

@@ -1,6 +1,6 @@
 //! The part of JSON Schema that `schemars` writes for configuration types.
 
-use std::{cmp::Ordering, collections::BTreeSet};
+use std::{borrow::Cow, cmp::Ordering, collections::BTreeSet};
 
 use serde_json::{Map, Number, Value};
 
@@ -9,38 +9,56 @@ use crate::{param::display, wording::join};
 /// A schema without references and alternatives.
 pub(crate) type Shape = Map<String, Value>;
 
+/// A shape, as it stands in a schema or put together.
+pub(crate) type Alternative<'a> = Cow<'a, Shape>;
+
 /// The shapes a schema allows, `$ref` and `allOf` merged in: one, unless it has `oneOf` or `anyOf`.
-pub(crate) fn alternatives(root: &Value, schema: &Value) -> Vec<Shape> {
-    let mut base = match schema {
-        Value::Object(members) => members.clone(),
-        _ => Map::new(),
+pub(crate) fn alternatives<'a>(root: &'a Value, schema: &'a Value) -> Vec<Alternative<'a>> {
+    let Value::Object(members) = schema else {
+        return vec![Cow::Owned(Map::new())];
     };
-    if let Some(Value::String(reference)) = base.remove("$ref") {
+    let without = |keys: &[&str]| {
+        let others = members
+            .iter()
+            .filter(|(key, _)| !keys.contains(&key.as_str()));
+        others
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect::<Shape>()
+    };
+    if let Some(Value::String(reference)) = members.get("$ref") {
         let target = reference
             .strip_prefix('#')
             .and_then(|pointer| root.pointer(pointer));
         let targets = target
             .map(|target| alternatives(root, target))
             .unwrap_or_default();
+        if members.len() == 1 {
+            return targets;
+        }
+        let base = without(&["$ref"]);
         return targets
             .into_iter()
-            .map(|target| merged(&target, &base))
+            .map(|target| Cow::Owned(merged(&target, &base)))
             .collect();
     }
-    let mut members = |key| match base.remove(key) {
-        Some(Value::Array(members)) => members,
-        _ => Vec::new(),
+    let listed = |key| match members.get(key) {
+        Some(Value::Array(members)) => members.as_slice(),
+        _ => &[],
     };
-    let flat = |member: &Value| alternatives(root, member);
-    let mut groups: Vec<Vec<_>> = members("allOf").iter().map(flat).collect();
+    let flat = |member: &'a Value| alternatives(root, member);
+    let mut groups: Vec<Vec<_>> = listed("allOf").iter().map(flat).collect();
     for key in ["oneOf", "anyOf"] {
-        let group: Vec<_> = members(key).iter().flat_map(flat).collect();
+        let group: Vec<_> = listed(key).iter().flat_map(flat).collect();
         groups.extend((!group.is_empty()).then_some(group));
     }
+    if groups.is_empty() {
+        return vec![Cow::Borrowed(members)];
+    }
+    let base = Cow::Owned(without(&["allOf", "oneOf", "anyOf"]));
     groups.iter().fold(vec![base], |all, group| {
         let pairs = all
             .iter()
-            .flat_map(|base| group.iter().map(|member| merged(base, member)));
+            .flat_map(|base| group.iter().map(|member| Cow::Owned(merged(base, member))));
         pairs.collect()
     })
 }
@@ -98,8 +116,8 @@ pub(crate) fn default(root: &Value, schema: &Value) -> Option<Value> {
 }
 
 /// The key by whose constant value tables of these alternatives are told apart.
-pub(crate) fn tag(alternatives: &[Shape]) -> Option<String> {
-    let constants = |schema: &Shape| -> BTreeSet<String> {
+pub(crate) fn tag(alternatives: &[Alternative<'_>]) -> Option<String> {
+    let constants = |schema: &Alternative<'_>| -> BTreeSet<String> {
         let properties = schema.get("properties").and_then(Value::as_object);
         let constant =
             |(name, schema): (&String, &Value)| schema.get("const").is_some().then(|| name.clone());
@@ -145,7 +163,7 @@ pub(crate) fn bound(schema: &Shape, key: &str) -> Option<Number> {
 }
 
 /// What values of the schemas are, with articles: "`auto` or an integer".
-pub(crate) fn kinds(schemas: &[Shape]) -> String {
+pub(crate) fn kinds(schemas: &[Alternative<'_>]) -> String {
     let mut kinds: Vec<String> = Vec::new();
     for schema in schemas {
         let values = listed(schema).into_iter().flatten().map(display);

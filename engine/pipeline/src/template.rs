@@ -1,9 +1,12 @@
 //! Expressions over parameters: conditions, and strings with `{{ … }}`.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
+};
 
 use docgenie_document::Code;
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, value::Serde};
+use minijinja::{Environment, ErrorKind, Expression, UndefinedBehavior, value::Serde};
 use serde_json::{Map, Value};
 
 use crate::{
@@ -26,6 +29,19 @@ pub(crate) struct Formula {
     text: String,
     span: Span,
     form: Form,
+    /// The parameters it uses.
+    params: BTreeSet<String>,
+    short: Short,
+}
+
+/// How an expression gets its value without being read each time.
+#[derive(Clone, Debug)]
+enum Short {
+    /// It is a parameter and nothing else.
+    Param(String),
+    Compiled(Arc<Expression<'static, 'static>>),
+    /// It is none, or cannot be read.
+    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,11 +55,26 @@ enum Form {
 impl Formula {
     /// The expression of a `when`.
     pub(crate) fn condition(text: &str, span: Span) -> Self {
-        let text = text.to_owned();
+        Self::new(text, span, Form::Expression)
+    }
+
+    fn new(text: &str, span: Span, form: Form) -> Self {
+        let names = form.names(text).unwrap_or_default();
+        let param = |name: &String| Some(name.strip_prefix("params.")?.to_owned());
+        let short = match (form, names.get(text.trim()).and_then(param)) {
+            (Form::Text, _) => Short::None,
+            (Form::Expression, Some(name)) => Short::Param(name),
+            (Form::Expression, None) => {
+                let compiled = ENVIRONMENT.compile_expression_owned(text.to_owned());
+                compiled.map_or(Short::None, |it| Short::Compiled(Arc::new(it)))
+            }
+        };
         Self {
-            text,
+            text: text.to_owned(),
             span,
-            form: Form::Expression,
+            form,
+            params: names.iter().filter_map(param).collect(),
+            short,
         }
     }
 
@@ -64,12 +95,11 @@ impl Formula {
         } else {
             Form::Text
         };
-        let text = expression.unwrap_or(text).to_owned();
-        Some(Self {
-            text,
-            span: node.span.clone(),
+        Some(Self::new(
+            expression.unwrap_or(text),
+            node.span.clone(),
             form,
-        })
+        ))
     }
 
     pub(crate) fn span(&self) -> Span {
@@ -79,7 +109,7 @@ impl Formula {
     /// Reports what is wrong whatever the values: syntax, and names that mean nothing. True if it
     /// can be evaluated.
     pub(crate) fn check(&self, params: &[Param], file: &str, report: &mut Report) -> bool {
-        let names = match self.names() {
+        let names = match self.form.names(&self.text) {
             Ok(names) => names,
             Err(error) => {
                 self.report_broken(&error, file, report);
@@ -124,19 +154,25 @@ impl Formula {
     }
 
     /// The names of the parameters it uses.
-    pub(crate) fn params(&self) -> BTreeSet<String> {
-        let names = self.names().unwrap_or_default();
-        let param = |name: String| Some(name.strip_prefix("params.")?.to_owned());
-        names.into_iter().filter_map(param).collect()
+    pub(crate) const fn params(&self) -> &BTreeSet<String> {
+        &self.params
     }
 
-    /// Its value.
+    /// Its value over these parameters.
     pub(crate) fn evaluate(&self, params: &Map<String, Value>) -> Result<Value, minijinja::Error> {
-        let env = environment();
-        let context = minijinja::context! { params => Serde(params) };
-        let value = match self.form {
-            Form::Expression => env.compile_expression(&self.text)?.eval(context)?,
-            Form::Text => env.render_str(&self.text, context)?.into(),
+        if let Short::Param(name) = &self.short
+            && let Some(value) = params.get(name)
+        {
+            return Ok(value.clone());
+        }
+        let used = self.params.iter();
+        let used = used.filter_map(|name| Some((name, params.get(name)?)));
+        let used: BTreeMap<_, _> = used.collect();
+        let context = minijinja::context! { params => Serde(used) };
+        let value = match (&self.short, self.form) {
+            (Short::Compiled(expression), _) => expression.eval(context)?,
+            (_, Form::Expression) => ENVIRONMENT.compile_expression(&self.text)?.eval(context)?,
+            (_, Form::Text) => ENVIRONMENT.render_str(&self.text, context)?.into(),
         };
         serde_json::to_value(value)
             .map_err(|error| minijinja::Error::new(ErrorKind::BadSerialization, error.to_string()))
@@ -185,24 +221,6 @@ impl Formula {
         }
     }
 
-    /// All names it does not define itself, such as `params.scan`.
-    fn names(&self) -> Result<BTreeSet<String>, minijinja::Error> {
-        let env = environment();
-        let names = match self.form {
-            Form::Expression => env
-                .compile_expression(&self.text)?
-                .undeclared_variables(true),
-            Form::Text => env
-                .template_from_str(&self.text)?
-                .undeclared_variables(true),
-        };
-        let own: BTreeSet<_> = env.globals().map(|(name, _)| name.to_owned()).collect();
-        Ok(names
-            .into_iter()
-            .filter(|name| !own.contains(name))
-            .collect())
-    }
-
     /// Where its text starts in the file, unless the file writes it with escapes.
     fn offset(&self, file: &str) -> Option<usize> {
         let written = file.get(self.span())?;
@@ -224,13 +242,29 @@ impl Formula {
     }
 }
 
-fn environment() -> Environment<'static> {
+impl Form {
+    /// All names that a text of this form does not define itself, such as `params.scan`.
+    fn names(self, text: &str) -> Result<BTreeSet<String>, minijinja::Error> {
+        let env = &*ENVIRONMENT;
+        let names = match self {
+            Self::Expression => env.compile_expression(text)?.undeclared_variables(true),
+            Self::Text => env.template_from_str(text)?.undeclared_variables(true),
+        };
+        let own: BTreeSet<_> = env.globals().map(|(name, _)| name.to_owned()).collect();
+        Ok(names
+            .into_iter()
+            .filter(|name| !own.contains(name))
+            .collect())
+    }
+}
+
+static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut env = Environment::new();
     env.set_undefined_behavior(UndefinedBehavior::Strict);
     env.set_fuel(Some(FUEL));
     env.set_debug(true);
     env
-}
+});
 
 #[cfg(test)]
 mod tests {
@@ -258,6 +292,7 @@ mod tests {
         };
         check("{{ params.n }}", json!(3));
         check("{{params.x}}", json!(1.5));
+        check("{{ (params.x) }}", json!(1.5));
         check("{{- params.n -}}", json!(3));
         check("{{ params.scan }}", json!(true));
         check("{{ params.langs }}", json!(["en", "de"]));
@@ -300,7 +335,8 @@ mod tests {
     #[test]
     fn names_are_collected() {
         let check = |text: &str, expected: &[&str]| {
-            let found: Vec<_> = formula(text).unwrap().params().into_iter().collect();
+            let found = formula(text).unwrap();
+            let found: Vec<_> = found.params().iter().collect();
             assert_eq!(found, expected, "{text}");
         };
         check("{{ params.n }}", &["n"]);

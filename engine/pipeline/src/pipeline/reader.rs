@@ -1,6 +1,9 @@
 //! The grammar of pipeline files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::OnceLock,
+};
 
 use docgenie_document::Code;
 use serde_json::Value;
@@ -264,6 +267,7 @@ impl Reader<'_> {
             with,
             templates,
             after: Vec::new(),
+            fixed: OnceLock::new(),
         }
     }
 

@@ -120,13 +120,13 @@ impl Values {
     /// Notes which values the parameters of the formula have and where they come from.
     pub(super) fn explain(&self, diagnostic: &mut Diagnostic, formula: &Formula) {
         for name in formula.params() {
-            let Some(value) = self.values.get(&name) else {
+            let Some(value) = self.values.get(name) else {
                 continue;
             };
             let value = display(value);
-            diagnostic.note(match self.arguments.get(&name) {
+            diagnostic.note(match self.arguments.get(name) {
                 Some(argument) => format!("`params.{name}` is {value}, by `{argument}`"),
-                None if self.samples.contains(&name) => {
+                None if self.samples.contains(name) => {
                     format!("`params.{name}` is declared, but has no value yet")
                 }
                 None => format!("`params.{name}` is {value}, its default"),
