@@ -29,6 +29,7 @@ fn memory_does_not_grow_with_the_number_of_documents() {
     let home = tempfile::tempdir().unwrap();
     peak_of(FEW, home.path());
     let (few, more) = (peak_of(FEW, home.path()), peak_of(many, home.path()));
+    println!("{FEW} documents: {few} bytes at the peak, {many} documents: {more}");
     let names = (many - FEW) * NAMES;
     assert!(
         more <= few + names + SLACK,

@@ -370,3 +370,50 @@ fn a_batch_that_was_not_created_is() {
     let bench = killed_and_resumed(&server, || server.created() == 1);
     assert_eq!((server.created(), bench.answers()), (2, 3));
 }
+
+#[test]
+fn a_seed_in_pdf_is_drawn_by_a_child_with_limits() {
+    let home = tempfile::tempdir().unwrap();
+    // A pipe that nobody writes to holds it up, so that it can be looked at.
+    let pipe = home.path().join("pipe");
+    output(program("mkfifo").arg(&pipe));
+    let mut child = engine(&home);
+    let mut child = child.arg("draw-first-page").arg(&pipe).spawn().unwrap();
+    let limits = format!("/proc/{}/limits", child.id());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let limited = || {
+        let limits = fs::read_to_string(&limits).unwrap_or_default();
+        let memory = limits
+            .lines()
+            .find(|it| it.starts_with("Max address space"));
+        memory.is_some_and(|it| it.contains("2147483648"))
+    };
+    while !limited() {
+        assert!(Instant::now() < deadline, "it has no limits");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+
+    let seed = |name: &str, objects: &str| {
+        let path = home.path().join(name);
+        write(&path, &format!("%PDF-1.4\n{objects}\n%%EOF\n"));
+        let mut command = engine(&home);
+        command.args(["run", "docgenie", "--out"]);
+        command.arg(home.path().join("out"));
+        command
+            .arg("--set")
+            .arg(format!("seed_images={}", path.display()));
+        command
+    };
+    let page = "1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Kids[3 0 R]/Count 1>>endobj
+3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R>>endobj
+4 0 obj<</Length 27>>stream
+.8 .1 .1 rg 0 0 612 99 re f
+endstream
+endobj
+trailer<</Root 1 0 R/Size 5>>";
+    output(&mut seed("letter.pdf", page));
+    refused(&mut seed("broken.pdf", "nothing"), 3, "DG0621");
+}

@@ -41,6 +41,11 @@ fn what_was_acknowledged_survives_being_killed() {
 }
 
 #[test]
+fn a_full_disk_loses_nothing_and_is_overcome() {
+    scenario("full");
+}
+
+#[test]
 fn a_stop_hands_back_what_is_not_done() {
     scenario("stopping");
 }

@@ -592,6 +592,58 @@ def survival(engine, home, address):
     assert not left.strip().splitlines()[1:], f"processes are left: {left}"
 
 
+def full(engine, home, address):
+    """The disk of the home fills up, and has room again: nothing that was acknowledged is lost, and the
+    service goes on by itself."""
+    private = ["unshare", "--user", "--map-root-user", "--mount"]
+    if "DOCGENIE_TEST_PRIVATE" not in os.environ:
+        if subprocess.run([*private, "mount", "-t", "tmpfs", "tmpfs", "/tmp"], stderr=subprocess.DEVNULL).returncode:
+            print("skipped: `unshare` may not mount a small disk here")
+            return
+        subprocess.run([*private, sys.executable, __file__, engine, "full"], check=True,
+                       env={**os.environ, "DOCGENIE_TEST_PRIVATE": "1"})
+        return
+    disk = os.path.join(home, "disk")
+    os.mkdir(disk)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", disk], check=True)
+    try:
+        filled(Service(engine, disk), disk, address)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def filled(service, disk, address):
+    accepted = [service.post("/generate/async", request(address, seed=1))["request_id"]]
+    service.until(f"/jobs/{accepted[0]}/status", completed)
+    filler = os.path.join(disk, "filler")
+    with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass
+    refused = []
+    for seed in range(40):
+        status, _, answer = service.ask("POST", "/generate/async", request(address, seed=seed))
+        if status == 200:
+            accepted.append(answer["request_id"])
+        else:
+            assert status in (500, 503) and disk not in str(answer), (status, answer)
+            refused.append(status)
+    assert refused, "the disk was not full"
+    assert service.get("/livez") == {"status": "live"}
+    os.remove(filler)
+    deadline = time.monotonic() + PATIENCE
+    while service.ask("GET", "/readyz")[0] != 200:
+        assert time.monotonic() < deadline, "the service does not go on"
+        time.sleep(0.2)
+    accepted.append(service.post("/generate/async", request(address, seed=99))["request_id"])
+    ended = lambda it: it["status"] in ("completed", "failed")
+    ends = [service.until(f"/jobs/{name}/status", ended)["status"] for name in accepted]
+    assert ends[0] == ends[-1] == "completed", ends
+    service.kill()
+    service.start()
+    assert [service.get(f"/jobs/{name}/status")["status"] for name in accepted] == ends
+    service.stop()
+
+
 def stopping(engine, home, address):
     """A stop drains, refuses what comes, and hands back what it cannot finish."""
     service = Service(engine, home, env={"DOCGENIE_GRACE_S": "1"})
@@ -798,7 +850,7 @@ def documentation(engine, home, address):
             assert any(it == method and re.fullmatch(pattern, at) for it, at in asked), (language, method, path)
 
 
-SCENARIOS = {it.__name__: it for it in [protocol, generic, access, delivery, survival, stopping, models, hostile,
+SCENARIOS = {it.__name__: it for it in [protocol, generic, access, delivery, survival, full, stopping, models, hostile,
                                         documentation]}
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use uuid::Builder;
 
 use crate::{
-    error::ApiResult,
+    error::{ApiResult, shown},
     routes::{Call, Page},
     runs::time,
 };
@@ -120,7 +120,7 @@ fn events_of(run: &RunRecord) -> Vec<Event> {
             "pipeline": run.spec.pipeline,
             "documents": run.succeeded,
             "failed_documents": run.failed,
-            "error_message": run.problem.as_ref().map(|problem| &problem.message),
+            "error_message": run.problem.as_ref().map(|problem| shown(problem).message),
         });
         events.extend(ended.map(|ended| event(ended, 0, at, data)));
     }
@@ -133,7 +133,7 @@ fn events_of(run: &RunRecord) -> Vec<Event> {
             ),
             DeliveryOutcome::Failed { problem } => (
                 "delivery_failed",
-                json!({ "target": target, "error_message": problem.message }),
+                json!({ "target": target, "error_message": shown(problem).message }),
             ),
             DeliveryOutcome::Skipped { .. } => continue,
         };

@@ -17,17 +17,16 @@ use docgenie_runtime::{
     executor::NOTHING_SUCCEEDED,
     job::{DeliveryOutcome, Idempotency, JobStore, Origin, RunId, RunRecord, RunState},
 };
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     access::Caller,
     body,
-    error::{ApiError, ApiResult, Fault},
+    error::{ApiError, ApiResult, Fault, shown},
     pipelines::{idempotency_key, submit},
     results,
     routes::Call,
-    runs,
     server::REQUEST_ID,
     service::Service,
 };
@@ -69,8 +68,11 @@ async fn take(
     sign_in(&service, &caller, &mut asked)?;
     let name = asked.request_id.clone();
     let request = name.unwrap_or_else(|| Uuid::new_v4().to_string());
-    let mut digested = format!("{}\n", mode.name()).into_bytes();
-    digested.extend(body::canonical(&bytes));
+    let digest = || {
+        let mut digested = format!("{}\n", mode.name()).into_bytes();
+        digested.extend(body::canonical(&bytes));
+        Digest::of(&digested)
+    };
     let origin = Origin {
         request: request.clone(),
         owner: caller.owner.clone(),
@@ -79,7 +81,7 @@ async fn take(
         body: json!({ "mode": mode.name(), "warnings": asked.warnings }),
         idempotency: key.map(|key| Idempotency {
             key,
-            body: Digest::of(&digested),
+            body: digest(),
         }),
         sealed: sealed(&service, &asked)?,
     };
@@ -228,7 +230,7 @@ async fn finished(service: &Service, run: RunId) -> ApiResult<RunRecord> {
         return Ok(record);
     }
     if record.state != RunState::Failed {
-        let detail = format!("the request was {}", runs::word(record.state));
+        let detail = format!("the request was {}", record.state.word());
         return Err(ApiError::new(StatusCode::CONFLICT, detail));
     }
     let mut problem = record.problem.clone();
@@ -283,12 +285,8 @@ fn delivery_failure(record: &RunRecord) -> Option<String> {
 
 /// A problem in one line.
 fn told(problem: &Problem) -> String {
+    let problem = shown(problem);
     let causes = problem.causes.first();
     let cause = causes.map_or_else(String::new, |cause| format!(": {cause}"));
     format!("{}{cause} ({})", problem.message, problem.code)
-}
-
-/// The parameters of a run that came with a request, as an object.
-fn params_of(record: &RunRecord) -> &Map<String, Value> {
-    &record.spec.params
 }

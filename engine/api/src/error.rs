@@ -7,7 +7,7 @@ use axum::{
 };
 use docgenie_document::{Code, code::Problem};
 use docgenie_runtime::{
-    job::{RunId, StoreError},
+    job::{Delivery, DeliveryOutcome, RunId, StoreError},
     queue::{CLOSING, QUEUE_FULL, SubmitError},
 };
 use serde_json::{Value, json};
@@ -55,11 +55,12 @@ impl ApiError {
 
     /// A run's problem, as the response to whoever waits for it.
     pub(crate) fn problem(status: StatusCode, problem: &Problem) -> Self {
+        let problem = shown(problem);
         let causes = problem.causes.iter().map(|cause| format!(": {cause}"));
         let detail = format!("{}{}", problem.message, causes.collect::<String>());
         Self {
-            code: Some(problem.code.clone()),
-            hint: problem.hint.clone(),
+            code: Some(problem.code),
+            hint: problem.hint,
             ..Self::new(status, detail)
         }
     }
@@ -147,6 +148,53 @@ impl From<SubmitError> for ApiError {
     }
 }
 
+/// A problem as clients see it: where files lie on this machine is the operator's to know, and in the
+/// log.
+pub(crate) fn shown(problem: &Problem) -> Problem {
+    Problem {
+        code: problem.code.clone(),
+        message: without_folders(&problem.message),
+        causes: problem
+            .causes
+            .iter()
+            .map(|it| without_folders(it))
+            .collect(),
+        hint: problem.hint.as_deref().map(without_folders),
+    }
+}
+
+/// What came of a delivery, as clients see it.
+pub(crate) fn shown_delivery(delivery: &Delivery) -> Delivery {
+    let mut shown_delivery = delivery.clone();
+    if let DeliveryOutcome::Failed { problem } = &mut shown_delivery.outcome {
+        *problem = shown(problem);
+    }
+    shown_delivery
+}
+
+/// A text in which each absolute path is shortened to its last part.
+fn without_folders(text: &str) -> String {
+    let ends = |c: char| c.is_whitespace() || "`'\"(),;:".contains(c);
+    let short = |word: &str| match word.rsplit_once('/') {
+        Some((folders, last)) if word.starts_with('/') && !folders.is_empty() => {
+            format!("…/{last}")
+        }
+        _ => word.to_owned(),
+    };
+    let mut shown = String::with_capacity(text.len());
+    for part in text.split_inclusive(ends) {
+        let word = part.strip_suffix(ends).unwrap_or(part);
+        // Behind a colon it is the rest of an address.
+        if shown.ends_with(':') && word.starts_with("//") {
+            shown.push_str(part);
+        } else {
+            shown.push_str(&short(word));
+            shown.push_str(&part[word.len()..]);
+        }
+    }
+    shown
+}
+
 /// One thing that is wrong with a request, in the form that FastAPI gives it.
 #[derive(Debug)]
 pub(crate) struct Fault {
@@ -166,5 +214,27 @@ impl Fault {
             "msg": self.message,
             "input": self.input,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_are_not_told() {
+        let check = |text: &str, expected: &str| assert_eq!(without_folders(text), expected);
+        check(
+            "cannot write `/var/lib/x/a.zip`: full",
+            "cannot write `…/a.zip`: full",
+        );
+        check("/home/me/key", "…/key");
+        check(
+            "no answer from https://a.example/v1/x",
+            "no answer from https://a.example/v1/x",
+        );
+        check("see /docs, or (/tmp/x/y)", "see /docs, or (…/y)");
+        check("3/4 of `a/b.pdf`", "3/4 of `a/b.pdf`");
+        check("", "");
     }
 }

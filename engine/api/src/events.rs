@@ -12,13 +12,13 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use docgenie_runtime::job::{JobEvent, JobStore, RunId, RunState};
+use docgenie_runtime::job::{JobEvent, JobStore, RunId};
 use futures::stream;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::{
-    error::{ApiError, ApiResult},
+    error::{self, ApiError, ApiResult},
     routes::Call,
     runs,
     service::Service,
@@ -104,7 +104,7 @@ fn shown(event: &JobEvent) -> (&'static str, Value) {
     match event {
         JobEvent::Queued { spec, at } => (
             "queued",
-            json!({ "pipeline": spec.pipeline, "params": spec.params, "seed": spec.seed, "at": at }),
+            json!({ "pipeline": spec.pipeline, "params": spec.params.values(), "seed": spec.seed, "at": at }),
         ),
         JobEvent::Started {
             documents,
@@ -136,17 +136,12 @@ fn shown(event: &JobEvent) -> (&'static str, Value) {
             problem,
         } => (
             "document",
-            json!({ "document": document.to_string(), "succeeded": false, "stage": stage, "problem": problem }),
+            json!({ "document": document.to_string(), "succeeded": false, "stage": stage, "problem": error::shown(problem) }),
         ),
-        JobEvent::Delivered { delivery } => ("delivered", json!(delivery)),
+        JobEvent::Delivered { delivery } => ("delivered", json!(error::shown_delivery(delivery))),
         JobEvent::Ended { state, problem, at } => {
-            let name = match state {
-                RunState::Completed => "completed",
-                RunState::Cancelled => "cancelled",
-                RunState::Interrupted => "interrupted",
-                _ => "failed",
-            };
-            (name, json!({ "problem": problem, "at": at }))
+            let data = json!({ "problem": problem.as_ref().map(error::shown), "at": at });
+            (state.word(), data)
         }
     }
 }

@@ -18,7 +18,6 @@ use zip::ZipArchive;
 use crate::{
     error::{ApiError, ApiResult},
     routes::Call,
-    runs,
 };
 
 /// The version of the original's interface that this speaks.
@@ -50,6 +49,7 @@ pub(crate) async fn ready(call: Call) -> ApiResult {
         let detail = "the service is about to stop";
         return Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(10));
     }
+    call.service.queue.jobs().ready().await?;
     let (waiting, running) = call.service.queue.load();
     let body = json!({ "status": "ready", "waiting": waiting, "running": running });
     Ok(Json(body).into_response())
@@ -102,11 +102,7 @@ pub(crate) async fn metrics(call: Call) -> ApiResult {
         RunState::Interrupted,
     ] {
         let count = kept.iter().filter(|run| run.state == state).count();
-        let _ = writeln!(
-            text,
-            "docgenie_runs{{state=\"{}\"}} {count}",
-            runs::word(state)
-        );
+        let _ = writeln!(text, "docgenie_runs{{state=\"{}\"}} {count}", state.word());
     }
     Ok(media(
         "text/plain; version=0.0.4; charset=utf-8",

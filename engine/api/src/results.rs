@@ -47,7 +47,7 @@ enum Kept<'a> {
 
 fn kept(run: &RunRecord) -> ApiResult<Kept<'_>> {
     if run.state != RunState::Completed {
-        let state = runs::word(run.state);
+        let state = run.state.word();
         let detail = format!("{} has no results: it is {state}", run.id);
         return Err(ApiError::new(StatusCode::CONFLICT, detail));
     }

@@ -293,6 +293,12 @@ pub(crate) fn table() -> Vec<Route> {
     };
     let (read, run, admin) = (Some(Scope::Read), Some(Scope::Run), Some(Scope::Admin));
     let (documents, generic, about) = ("documents", "pipelines and runs", "about the service");
+    let steer = |path, summary, handler| Route {
+        params: run_id(),
+        gives: Content::json::<runs::RunView>(),
+        fails: &[409],
+        ..post(path, generic, summary, run, handler)
+    };
     vec![
         get(
             "/",
@@ -696,54 +702,22 @@ pub(crate) fn table() -> Vec<Route> {
                 handler!(results::zip),
             )
         },
-        Route {
-            params: run_id(),
-            gives: Content::json::<runs::RunView>(),
-            fails: &[409],
-            ..post(
-                "/runs/{id}/cancel",
-                generic,
-                "End a run",
-                run,
-                handler!(runs::cancel),
-            )
-        },
-        Route {
-            params: run_id(),
-            gives: Content::json::<runs::RunView>(),
-            fails: &[409],
-            ..post(
-                "/runs/{id}/pause",
-                generic,
-                "Stop a run until it is resumed",
-                run,
-                handler!(runs::pause),
-            )
-        },
-        Route {
-            params: run_id(),
-            gives: Content::json::<runs::RunView>(),
-            fails: &[409],
-            ..post(
-                "/runs/{id}/resume",
-                generic,
-                "Let a paused run go on",
-                run,
-                handler!(runs::resume),
-            )
-        },
-        Route {
-            params: run_id(),
-            gives: Content::json::<runs::RunView>(),
-            fails: &[409],
-            ..post(
-                "/runs/{id}/retry",
-                generic,
-                "Run an ended run once more",
-                run,
-                handler!(runs::retry),
-            )
-        },
+        steer("/runs/{id}/cancel", "End a run", handler!(runs::cancel)),
+        steer(
+            "/runs/{id}/pause",
+            "Stop a run until it is resumed",
+            handler!(runs::pause),
+        ),
+        steer(
+            "/runs/{id}/resume",
+            "Let a paused run go on",
+            handler!(runs::resume),
+        ),
+        steer(
+            "/runs/{id}/retry",
+            "Run an ended run once more",
+            handler!(runs::retry),
+        ),
         Route {
             params: run_id(),
             fails: &[409],

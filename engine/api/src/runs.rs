@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     access::Scope,
-    error::{ApiError, ApiResult},
+    error::{self, ApiError, ApiResult},
     results,
     routes::{Call, Page},
     service::Service,
@@ -72,9 +72,9 @@ impl RunView {
             id: run.id.to_string(),
             request_id: run.spec.origin.as_ref().map(|it| it.request.clone()),
             pipeline: run.spec.pipeline.clone(),
-            params: run.spec.params.clone(),
+            params: run.spec.params.values(),
             seed: run.spec.seed.0,
-            state: word(run.state),
+            state: run.state.word(),
             documents: run.documents,
             succeeded: run.succeeded,
             failed: run.failed,
@@ -89,25 +89,13 @@ impl RunView {
                     spent_ms: progress.spent_ms,
                 })
                 .collect(),
-            problem: run.problem.clone(),
-            deliveries: run.deliveries.clone(),
+            problem: run.problem.as_ref().map(error::shown),
+            deliveries: run.deliveries.iter().map(error::shown_delivery).collect(),
             created_at: time(run.created_at),
             updated_at: time(run.updated_at),
             started_at: begun.then(|| time(run.started_at)),
             ended_at: run.ended_at.map(time),
         }
-    }
-}
-
-pub(crate) const fn word(state: RunState) -> &'static str {
-    match state {
-        RunState::Queued => "queued",
-        RunState::Running => "running",
-        RunState::Paused => "paused",
-        RunState::Completed => "completed",
-        RunState::Failed => "failed",
-        RunState::Cancelled => "cancelled",
-        RunState::Interrupted => "interrupted",
     }
 }
 
@@ -172,7 +160,7 @@ pub(crate) async fn failures(call: Call) -> ApiResult {
         .filter_map(|letter| {
             let (stage, problem) = letter.failure.as_ref()?;
             let document = letter.document.to_string();
-            Some(json!({ "document": document, "stage": stage, "problem": problem }))
+            Some(json!({ "document": document, "stage": stage, "problem": error::shown(problem) }))
         })
         .collect();
     let body =

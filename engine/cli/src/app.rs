@@ -102,11 +102,33 @@ pub(crate) fn home(given: Option<OsString>) -> Result<PathBuf, Stop> {
     })
 }
 
+/// The text of a pipeline file, parsed. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Parsed {
+    pipeline: Arc<Pipeline>,
+    /// What parsing has found; faults among them mean that there will be no plan.
+    diagnostics: Vec<Diagnostic>,
+}
+
+impl Parsed {
+    pub(crate) fn of(found: &Found, catalogue: &Catalogue) -> Result<Self, Stop> {
+        let text = docgenie_pipeline::decode(&found.shown, found.bytes.clone())
+            .map_err(|fault| Stop::Faults(vec![*fault]))?;
+        let (pipeline, diagnostics) = Pipeline::parse(&found.shown, &text, catalogue);
+        match pipeline {
+            Some(pipeline) => Ok(Self {
+                pipeline: Arc::new(pipeline),
+                diagnostics,
+            }),
+            None => Err(Stop::Faults(diagnostics)),
+        }
+    }
+}
+
 /// A pipeline file that was found and read.
 pub(crate) struct Loaded {
     pub(crate) found: Found,
-    pub(crate) pipeline: Pipeline,
-    /// What parsing has found; faults among them mean that there will be no plan.
+    pub(crate) pipeline: Arc<Pipeline>,
     diagnostics: Vec<Diagnostic>,
     /// What its plugins must be.
     pins: Option<Pins>,
@@ -115,26 +137,37 @@ pub(crate) struct Loaded {
 impl Loaded {
     /// Finds and reads a pipeline file, and its lock file where there is one.
     pub(crate) fn new(name: &str, home: &Path, catalogue: &Catalogue) -> Result<Self, Stop> {
-        let loaded = Self::unlocked(name, home, catalogue)?;
-        let pins = Pins::of(&loaded.found, home)?;
-        Ok(Self { pins, ..loaded })
+        let found = find::pipeline(name, home)?;
+        let parsed = Parsed::of(&found, catalogue)?;
+        Self::locked(found, parsed, home)
+    }
+
+    /// A pipeline file that was parsed, with its lock file where there is one.
+    pub(crate) fn locked(found: Found, parsed: Parsed, home: &Path) -> Result<Self, Stop> {
+        let pins = Pins::of(&found, home)?;
+        Ok(Self {
+            pins,
+            ..Self::of(found, parsed)
+        })
     }
 
     /// Finds and reads a pipeline file, to be planned with whatever plugins there are.
     pub(crate) fn unlocked(name: &str, home: &Path, catalogue: &Catalogue) -> Result<Self, Stop> {
-        let mut found = find::pipeline(name, home)?;
-        let bytes = std::mem::take(&mut found.bytes);
-        let text = docgenie_pipeline::decode(&found.shown, bytes)
-            .map_err(|fault| Stop::Faults(vec![*fault]))?;
-        let (pipeline, diagnostics) = Pipeline::parse(&found.shown, &text, catalogue);
-        match pipeline {
-            Some(pipeline) => Ok(Self {
-                found,
-                pipeline,
-                diagnostics,
-                pins: None,
-            }),
-            None => Err(Stop::Faults(diagnostics)),
+        let found = find::pipeline(name, home)?;
+        let parsed = Parsed::of(&found, catalogue)?;
+        Ok(Self::of(found, parsed))
+    }
+
+    fn of(found: Found, parsed: Parsed) -> Self {
+        let Parsed {
+            pipeline,
+            diagnostics,
+        } = parsed;
+        Self {
+            found,
+            pipeline,
+            diagnostics,
+            pins: None,
         }
     }
 

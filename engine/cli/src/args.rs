@@ -88,6 +88,12 @@ pub(crate) enum Command {
     /// Look at runs and steer them.
     #[command(subcommand)]
     Runs(RunsCommand),
+    /// Draw the first page of a PDF that may mean harm, for the engine that started this.
+    #[command(hide = true)]
+    DrawFirstPage {
+        /// The PDF.
+        file: PathBuf,
+    },
     /// Serve pipelines over HTTP, and speak the protocol of the DocGenie service.
     ///
     /// Settings come from docgenie.toml (here, or in the home), then from the environment, then from

@@ -3,6 +3,7 @@
 mod cache;
 mod check;
 mod doctor;
+mod draw;
 mod explain;
 mod keys;
 mod new;
@@ -39,6 +40,7 @@ pub(crate) fn dispatch(arguments: Arguments) -> Result<Status, Stop> {
         Command::Schema { openapi } => check::schema(openapi),
         Command::Plugin(command) => plugin::plugin(command, &home()?),
         Command::Runs(command) => runs::runs(command, &home()?),
+        Command::DrawFirstPage { file } => draw::first_page(&file),
         Command::Serve(arguments) => serve::serve(&arguments, &home()?),
         Command::Keys(command) => keys::keys(&command, &home()?),
         Command::Cache(command) => cache::cache(&command, &home()?),

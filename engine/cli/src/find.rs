@@ -13,7 +13,7 @@ use crate::report::{Status, Stop};
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../pipelines");
 
 /// No pipeline has this name or path.
-const NO_PIPELINE: Code = Code::new("DG0902");
+pub(crate) const NO_PIPELINE: Code = Code::new("DG0902");
 /// A pipeline file cannot be read.
 const UNREADABLE: Code = Code::new("DG0903");
 

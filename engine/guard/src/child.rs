@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process_group, setrlimit};
 use tokio::{
     io::AsyncReadExt,
     process::{Child, ChildStderr, ChildStdout},
@@ -136,6 +136,27 @@ async fn answer(launch: &Launch, limit: Duration) -> io::Result<Vec<u8>> {
         }
     };
     timeout(limit, answered).await?
+}
+
+/// Limits this very process, for good: a child that is about to touch what may mean harm. What it does
+/// beyond them fails or ends it.
+///
+/// # Errors
+/// When the limits are above those it has.
+pub fn restrain(memory: u64, time: Duration) -> io::Result<()> {
+    let limits = [
+        (Resource::As, memory),
+        (Resource::Cpu, time.as_secs().max(1)),
+        (Resource::Core, 0),
+    ];
+    for (resource, most) in limits {
+        let both = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, both)?;
+    }
+    Ok(())
 }
 
 /// A running child. Dropping it kills its whole process group.

@@ -23,7 +23,7 @@ use docgenie_document::{Code, Digest, DocumentId, code::Problem};
 use docgenie_pipeline::Plan;
 use futures::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{Instrument, warn};
 
 use crate::{
     artifact::{ArtifactError, ArtifactStore},
@@ -185,7 +185,7 @@ impl Executor {
             return Ok(run);
         }
         let started = JobEvent::Started {
-            spec: Box::new(order.spec.clone()),
+            spec: Arc::new(order.spec.clone()),
             documents,
             stages,
             at,
@@ -300,7 +300,9 @@ impl ActiveRun<'_> {
                 let artifacts = self.executor.artifacts.clone();
                 async move {
                     // A task of its own, so that documents use all cores and a panic stays in it.
-                    let task = AbortOnDrop(tokio::spawn(async move { runner.run(id).await }));
+                    let task = AbortOnDrop(tokio::spawn(
+                        async move { runner.run(id).await }.in_current_span(),
+                    ));
                     let outcome = task.await;
                     outcome.unwrap_or_else(|join| DocumentOutcome::panicked(id, join, artifacts))
                 }

@@ -33,6 +33,9 @@ pub const CLOSING: Code = Code::new("DG0111");
 /// A run could not be made from what was recorded.
 pub const UNMAKABLE: Code = Code::new("DG0112");
 
+/// How long a store that cannot record is left alone.
+const STORE_PAUSE: Duration = Duration::from_secs(5);
+
 /// Makes the order that a recorded run stands for, when its turn has come.
 pub trait Orders: Send + Sync {
     /// The order, with what is outside of the record: the pipeline's text, plugins, secrets.
@@ -92,6 +95,8 @@ struct State {
     /// Waiting runs by whose they are; those who wait take turns in the order of `turns`.
     waiting: HashMap<String, VecDeque<RunId>>,
     turns: VecDeque<String>,
+    /// How many wait in all lines.
+    lined_up: usize,
     /// Accepted and not yet recorded.
     coming: usize,
     running: BTreeMap<RunId, Active>,
@@ -170,7 +175,7 @@ impl Queue {
         let user = user_of(&spec);
         self.shared.state().reserve(&user, self.shared.limits)?;
         let queued = JobEvent::Queued {
-            spec: Box::new(spec),
+            spec: Arc::new(spec),
             at: clock::now_ms(),
         };
         let created = self.shared.jobs.create(queued).await;
@@ -299,8 +304,7 @@ impl Queue {
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
         let state = self.shared.state();
-        let waiting = state.waiting.values().map(VecDeque::len).sum();
-        (waiting, state.running.len())
+        (state.lined_up, state.running.len())
     }
 
     /// Takes no more runs and lets those under way go on for the time of `grace`; what is then not
@@ -347,9 +351,8 @@ impl State {
         if self.closing {
             return Err(SubmitError::Closing);
         }
-        let waiting: usize = self.waiting.values().map(VecDeque::len).sum();
-        if waiting + self.coming >= limits.waiting {
-            return Err(SubmitError::Full(waiting));
+        if self.lined_up + self.coming >= limits.waiting {
+            return Err(SubmitError::Full(self.lined_up));
         }
         let load = self.load.entry(user.to_owned()).or_default();
         if *load >= limits.per_user {
@@ -373,6 +376,7 @@ impl State {
             self.turns.push_back(user);
         }
         line.push_back(run);
+        self.lined_up += 1;
     }
 
     fn relieve(&mut self, user: &str) {
@@ -398,6 +402,7 @@ impl State {
             self.turns.retain(|it| *it != user);
         }
         if found {
+            self.lined_up -= 1;
             self.relieve(&user);
         }
         found
@@ -408,6 +413,7 @@ impl State {
         let user = self.turns.pop_front()?;
         let line = self.waiting.get_mut(&user)?;
         let run = line.pop_front()?;
+        self.lined_up -= 1;
         if line.is_empty() {
             self.waiting.remove(&user);
         } else {
@@ -487,10 +493,15 @@ impl Shared {
         order.run = Some(run);
         let observer = Arc::new(Last(stage));
         let ended = self.executor.run(order, observer, halt, |_| {}).await;
-        if let Err(error) = ended {
-            let problem = problem_of(&error);
-            error!(%run, %problem, "a run could not be carried out");
-            self.fail(run, problem).await;
+        let Err(error) = ended else {
+            return;
+        };
+        let problem = problem_of(&error);
+        error!(%run, %problem, "a run could not be carried out");
+        match error {
+            // It is none of the run's fault, which goes on once the store does.
+            RunError::Store(StoreError::Failed { .. }) => self.hand_back(run).await,
+            _ => self.fail(run, problem).await,
         }
     }
 
@@ -500,8 +511,37 @@ impl Shared {
             problem: Some(problem),
             at: clock::now_ms(),
         };
-        if let Err(error) = self.jobs.append(run, vec![failed]).await {
-            error!(%run, %error, "the failure of a run cannot be recorded");
+        self.record(run, failed).await;
+    }
+
+    /// Puts a run whose turn the store has cut short into its line again, when the store was left alone
+    /// for a while.
+    async fn hand_back(&self, run: RunId) {
+        tokio::time::sleep(STORE_PAUSE).await;
+        let state = self.jobs.run(run).await.map(|record| record.state);
+        // Where its beginning was not recorded, it is still queued.
+        if matches!(state, Ok(RunState::Running)) {
+            let at = clock::now_ms();
+            self.record(run, JobEvent::Requeued { at }).await;
+        }
+        if let Ok(record) = self.jobs.run(run).await
+            && record.state == RunState::Queued
+        {
+            self.state().wait(&record, run);
+        }
+    }
+
+    /// Records an event, however often it takes: until then nobody knows better where the run stands.
+    async fn record(&self, run: RunId, event: JobEvent) {
+        loop {
+            let recorded = self.jobs.append(run, vec![event.clone()]).await;
+            match recorded {
+                Err(StoreError::Failed { .. }) if !self.state().closing => {
+                    tokio::time::sleep(STORE_PAUSE).await;
+                }
+                Err(error) => return error!(%run, %error, "the end of a turn is not recorded"),
+                Ok(()) => return,
+            }
         }
     }
 }
@@ -555,7 +595,7 @@ mod tests {
         }
         let order: Vec<u64> = std::iter::from_fn(|| Some(state.next()?.1.0)).collect();
         assert_eq!(order, [1, 4, 5, 2, 6, 3]);
-        assert!(state.waiting.is_empty() && state.turns.is_empty());
+        assert!(state.waiting.is_empty() && state.turns.is_empty() && state.lined_up == 0);
     }
 
     #[test]

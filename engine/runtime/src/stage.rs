@@ -46,6 +46,9 @@ pub struct StageEnv {
     pub residents: Residents,
     /// Whether addresses that a pipeline or a request names may lie in private networks.
     pub private_addresses: bool,
+    /// The program of the engine, of which stages start children for what may mean harm. Without it
+    /// they do that themselves, within the limits that a thread can have.
+    pub program: Option<PathBuf>,
 }
 
 /// A configuration that can become a stage.
@@ -502,11 +505,10 @@ impl StageKind {
             options: schema.to_value(),
             variants: None,
             implies: Arc::new(|options| {
-                parse::<C>(options.clone()).map_or_else(|_| Vec::new(), |config| config.implies())
+                C::deserialize(options).map_or_else(|_| Vec::new(), |config| config.implies())
             }),
             slots: Arc::new(|options| {
-                parse::<C>(options.clone())
-                    .map_or_else(|_| SlotUse::default(), |config| config.slots())
+                C::deserialize(options).map_or_else(|_| SlotUse::default(), |config| config.slots())
             }),
         };
         Self {
@@ -514,7 +516,7 @@ impl StageKind {
             version: C::VERSION,
             neutral_options: C::NEUTRAL_OPTIONS,
             build: Arc::new(|options, env| {
-                let config = parse::<C>(options).map_err(|error| {
+                let config = C::deserialize(&options).map_err(|error| {
                     StageFailure::new(
                         BAD_OPTIONS,
                         format!("the options of `{}` do not fit", C::NAME),
@@ -584,7 +586,3 @@ impl StageKind {
 
 /// Options that pass the schema but not the stage.
 pub const BAD_OPTIONS: Code = Code::new("DG0104");
-
-fn parse<C: StageConfig>(options: Map<String, Value>) -> Result<C, serde_json::Error> {
-    serde_json::from_value(Value::Object(options))
-}

@@ -46,6 +46,7 @@ pub use llm::{
     KEY_REFUSED, LOST_IN_BATCH, MODEL_REFUSES, NO_ANSWER, NO_KEY, NOT_RECORDED, REFUSED_REQUEST,
     UNKEPT_ANSWERS, UNKNOWN_MODEL, UNUSABLE_ANSWER,
 };
+pub use seeds::draw_first_page;
 use seeds::{SeedPage, Seeds};
 use set::{Recipe, TemplateSet};
 

@@ -152,6 +152,7 @@ mod tests {
             secrets: docgenie_runtime::secret::Secrets::default(),
             residents: docgenie_runtime::resident::Residents::default(),
             private_addresses: false,
+            program: None,
         };
         match (InputConfig { max_megabytes: 1 }).build(&env)? {
             Built::Document(stage) => Ok(stage),

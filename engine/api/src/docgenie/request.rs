@@ -1,10 +1,14 @@
 //! What a request may ask: the union of the bodies that the generations of the protocol have had.
 
-use std::sync::LazyLock;
+use std::{
+    collections::BTreeSet,
+    sync::{LazyLock, Mutex, PoisonError},
+};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tracing::{info, warn};
 
 use crate::{
     body::Schema,
@@ -357,9 +361,7 @@ impl GenerateRequest {
         // As the original has it, a token for Google Drive is a wish.
         let drive = secrets.keys().any(|name| name.starts_with("google_drive"));
         let deliver_to = self.deliver_to.or(drive.then_some(DeliverTo::GoogleDrive));
-        for warning in &warnings {
-            tracing::warn!(warning, "a request is carried out otherwise than asked");
-        }
+        warnings.iter().for_each(|warning| log(warning));
         Ok(Asked {
             request_id,
             secrets,
@@ -370,6 +372,21 @@ impl GenerateRequest {
             deliver_to,
             request: self,
         })
+    }
+}
+
+/// Says that requests are carried out otherwise than asked: aloud once, as each request is told so.
+fn log(warning: &str) {
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.contains(warning) {
+        info!(warning, "a request is carried out otherwise than asked");
+    } else {
+        warn!(
+            warning,
+            "requests are carried out otherwise than asked, which is said once"
+        );
+        said.insert(warning.to_owned());
     }
 }
 

@@ -9,7 +9,6 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::{
-    params_of,
     request::{Asked, OutputDetail},
     request_of, warnings_of,
 };
@@ -92,7 +91,8 @@ pub(super) fn of(record: &RunRecord, asked: &Asked) -> io::Result<GenerateRespon
         .enumerate()
         .map(|(index, entry)| document(folder, entry, format!("{request}_{index}"), asked))
         .collect::<io::Result<Vec<_>>>()?;
-    let export = params_of(record)["enable_dataset_export"] == json!(true);
+    let params = record.spec.params.values();
+    let export = params.get("enable_dataset_export") == Some(&json!(true));
     let export = export.then(|| base64(folder, "dataset.msgpack"));
     Ok(GenerateResponse {
         success: true,

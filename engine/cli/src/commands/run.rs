@@ -102,6 +102,7 @@ pub(super) fn order_of(
         secrets: docgenie_runtime::secret::Secrets::default(),
         residents: docgenie_runtime::resident::Residents::default(),
         private_addresses: false,
+        program: std::env::current_exe().ok(),
     };
     Ok(RunOrder {
         plan,
@@ -125,7 +126,7 @@ pub(super) fn spec_of(
         pipeline: plan.name.clone(),
         file: loaded.found.file.clone(),
         pipeline_digest: plan.pipeline,
-        params: plan.params.clone(),
+        params: (&plan.params).into(),
         seed,
         inputs: existing(inputs, plan)?,
         out: None,
@@ -220,7 +221,7 @@ fn summarise(runner: &Runner, outcome: &RunOutcome, elapsed: Duration) -> Result
     tell_deliveries(&outcome.deliveries);
     if let Some(problem) = &outcome.problem {
         report::talk(&report::show(problem));
-        report::talk(&format!("{run} {} after {seconds:.1} s", word(*state)));
+        report::talk(&format!("{run} {} after {seconds:.1} s", state.word()));
         return Ok(());
     }
     for (remark, documents) in &outcome.remarks {
@@ -273,7 +274,7 @@ fn in_short(outcome: &RunOutcome, seconds: f64) -> String {
     format!(
         "{} {}: {} documents in {seconds:.1} s ({rate:.1} a second), {} failed{up_to_date}",
         outcome.run,
-        word(outcome.state),
+        outcome.state.word(),
         outcome.succeeded,
         outcome.dead_letters.len(),
     )
@@ -304,17 +305,5 @@ fn tell_where(published: &[PathBuf]) {
         } else {
             report::talk(&format!("Look at {}", bold(shown)));
         }
-    }
-}
-
-pub(super) fn word(state: RunState) -> &'static str {
-    match state {
-        RunState::Queued => "queued",
-        RunState::Running => "running",
-        RunState::Paused => "paused",
-        RunState::Completed => "completed",
-        RunState::Failed => "failed",
-        RunState::Cancelled => "cancelled",
-        RunState::Interrupted => "interrupted",
     }
 }

@@ -76,7 +76,7 @@ fn retry(run: RunId, home: &Path) -> Result<Status, Stop> {
         .as_ref()
         .map_or(spec.pipeline.clone(), |file| file.display().to_string());
     let loaded = Loaded::new(&name, home, &catalogue)?;
-    let plan = loaded.plan_json(&spec.params)?;
+    let plan = loaded.plan_json(&spec.params.values())?;
     if plan.pipeline != spec.pipeline_digest {
         report::talk(&format!(
             "note: `{name}` has changed since {run}; what the change touches is made anew"
@@ -87,8 +87,8 @@ fn retry(run: RunId, home: &Path) -> Result<Status, Stop> {
         return Err(Stop::new(Status::BadInput, CANNOT_STEER, message));
     }
     let mut order = run::order_of(&loaded, plan, home, spec.seed, &spec.inputs)?;
-    order.spec.out = spec.out;
-    order.spec.zip = spec.zip;
+    order.spec.out = spec.out.clone();
+    order.spec.zip = spec.zip.clone();
     run::execute(order, Format::Human, home)
 }
 
@@ -102,7 +102,7 @@ fn list(records: &[RunRecord]) -> String {
             vec![
                 record.id.to_string(),
                 record.spec.pipeline.clone(),
-                run::word(record.state).to_owned(),
+                record.state.word().to_owned(),
                 format!("{}/{}", record.succeeded, record.documents),
                 record.failed.to_string(),
                 took(record),
@@ -132,7 +132,7 @@ fn show(record: &RunRecord, failed: &[DocumentRecord]) -> String {
         "{}  {}  {}\n{}/{} documents succeeded, {} failed, seed {}, took {}\n",
         record.id,
         spec.pipeline,
-        run::word(record.state),
+        record.state.word(),
         record.succeeded,
         record.documents,
         record.failed,

@@ -6,14 +6,14 @@
     reason = "a test suite fails by panicking"
 )]
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use docgenie_document::{Digest, DocumentId, Seed, code::Problem};
 use serde_json::{Map, json};
 
 use super::{
-    Delivery, DeliveryOutcome, DocumentRecord, Idempotency, JobEvent, JobStore, Origin, RunId,
-    RunRecord, RunSpec, RunState, StageProgress, StoreError,
+    Delivery, DeliveryOutcome, DocumentRecord, Idempotency, JobEvent, JobStore, Origin, Params,
+    RunId, RunRecord, RunSpec, RunState, StageProgress, StoreError,
 };
 use crate::stage::PANIC;
 
@@ -36,7 +36,7 @@ pub fn started(documents: u64) -> JobEvent {
         pipeline: "invoices".to_owned(),
         file: Some("/pipelines/invoices/pipeline.toml".into()),
         pipeline_digest: Digest::of(b"pipeline"),
-        params: Map::from_iter([("count".to_owned(), documents.into())]),
+        params: Params::from(&Map::from_iter([("count".to_owned(), documents.into())])),
         seed: Seed(7),
         inputs: Vec::new(),
         out: Some("/out".into()),
@@ -44,7 +44,7 @@ pub fn started(documents: u64) -> JobEvent {
         origin: None,
     };
     JobEvent::Started {
-        spec: Box::new(spec),
+        spec: spec.into(),
         documents,
         stages: vec!["author".to_owned(), "render".to_owned()],
         at: 1_000,
@@ -57,7 +57,7 @@ pub fn queued() -> JobEvent {
     let JobEvent::Started { mut spec, at, .. } = started(3) else {
         unreachable!("it is the event that it started");
     };
-    spec.origin = Some(Origin {
+    Arc::make_mut(&mut spec).origin = Some(Origin {
         request: "7/4c1f".to_owned(),
         owner: "local".to_owned(),
         user: Some("7".to_owned()),

@@ -22,11 +22,44 @@ struct State {
     runs: BTreeMap<RunId, Run>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Run {
     record: RunRecord,
     events: Vec<JobEvent>,
-    documents: BTreeMap<DocumentId, DocumentRecord>,
+    /// Where in `events` the outcome of each document stands.
+    outcomes: BTreeMap<DocumentId, usize>,
+}
+
+impl Run {
+    /// Takes the outcomes of `events` that are to follow into account.
+    fn note(&mut self, events: &[JobEvent]) -> Result<(), StoreError> {
+        let mut record = self.record.clone();
+        let mut forget = false;
+        let mut outcomes = BTreeMap::new();
+        for (position, event) in (self.events.len()..).zip(events) {
+            record.apply(event)?;
+            if matches!(event, JobEvent::Begun { .. }) {
+                forget = true;
+                outcomes.clear();
+            }
+            if let Some(document) = DocumentRecord::of(event) {
+                let known = !forget && self.outcomes.contains_key(&document.document);
+                if outcomes.insert(document.document, position).is_some() || known {
+                    return Err(StoreError::Illegal(IllegalMove::repeated(&record)));
+                }
+            }
+        }
+        if forget {
+            self.outcomes.clear();
+        }
+        self.outcomes.extend(outcomes);
+        self.record = record;
+        Ok(())
+    }
+
+    fn outcome(&self, position: usize) -> Option<DocumentRecord> {
+        self.events.get(position).and_then(DocumentRecord::of)
+    }
 }
 
 impl MemoryJobs {
@@ -47,11 +80,10 @@ impl JobStore for MemoryJobs {
         let mut state = self.state();
         let run = RunId(state.last + 1);
         let record = RunRecord::begin(run, &first).ok_or(StoreError::NotStarted)?;
-        let documents = BTreeMap::new();
         let kept = Run {
             record,
             events: vec![first],
-            documents,
+            outcomes: BTreeMap::new(),
         };
         state.runs.insert(run, kept);
         state.last = run.0;
@@ -61,21 +93,8 @@ impl JobStore for MemoryJobs {
     async fn append(&self, run: RunId, events: Vec<JobEvent>) -> Result<(), StoreError> {
         let mut state = self.state();
         let kept = state.runs.get_mut(&run).ok_or(StoreError::NoSuchRun(run))?;
-        let mut next = kept.clone();
-        for event in &events {
-            next.record.apply(event)?;
-            if matches!(event, JobEvent::Begun { .. }) {
-                next.documents.clear();
-            }
-            if let Some(document) = DocumentRecord::of(event) {
-                let before = next.documents.insert(document.document, document);
-                if before.is_some() {
-                    return Err(StoreError::Illegal(IllegalMove::repeated(&next.record)));
-                }
-            }
-        }
-        next.events.extend(events);
-        *kept = next;
+        kept.note(&events)?;
+        kept.events.extend(events);
         Ok(())
     }
 
@@ -99,11 +118,9 @@ impl JobStore for MemoryJobs {
     ) -> Result<Vec<DocumentRecord>, StoreError> {
         let state = self.state();
         let kept = state.runs.get(&run).ok_or(StoreError::NoSuchRun(run))?;
-        let range = kept.documents.range(DocumentId::from_index(from)..);
-        Ok(range
-            .take(limit)
-            .map(|(_, document)| document.clone())
-            .collect())
+        let positions = kept.outcomes.range(DocumentId::from_index(from)..);
+        let outcomes = positions.filter_map(|(_, position)| kept.outcome(*position));
+        Ok(outcomes.take(limit).collect())
     }
 
     async fn dead_letters(&self, run: RunId) -> Result<Vec<DocumentRecord>, StoreError> {

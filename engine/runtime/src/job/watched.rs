@@ -95,4 +95,8 @@ impl JobStore for WatchedJobs {
         self.tell(run);
         removed
     }
+
+    async fn ready(&self) -> Result<(), StoreError> {
+        self.jobs.ready().await
+    }
 }

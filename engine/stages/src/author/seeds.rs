@@ -4,6 +4,7 @@
 //! the guard, and what leaves this module are pixels encoded anew: nothing that was hidden in a file
 //! goes on to a provider or a template.
 
+mod apart;
 mod colours;
 
 use std::{
@@ -25,6 +26,7 @@ use docgenie_runtime::stage::{StageEnv, StageFailure, blocking};
 use image::{ExtendedColorType, ImageEncoder, RgbImage, codecs::jpeg::JpegEncoder};
 use tokio::sync::OnceCell;
 
+pub use self::apart::draw as draw_first_page;
 use super::{BAD_SEED, UNREACHABLE_SEED};
 use crate::raster::{self, PDF_LIBRARY};
 
@@ -58,6 +60,7 @@ pub(super) struct SeedPage {
 pub(super) struct Seeds {
     places: Vec<Place>,
     private_addresses: bool,
+    program: Option<PathBuf>,
     pages: OnceCell<Arc<[SeedPage]>>,
 }
 
@@ -81,6 +84,7 @@ impl Seeds {
         Self {
             places: named.iter().map(place).collect(),
             private_addresses: env.private_addresses,
+            program: env.program.clone(),
             pages: OnceCell::new(),
         }
     }
@@ -128,8 +132,9 @@ impl Seeds {
                         .bytes
                 }
             };
+            let program = self.program.clone();
             let page = blocking(move || {
-                seed_page(bytes).map_err(|cause| {
+                seed_page(bytes, program.as_deref()).map_err(|cause| {
                     let message = format!("seed image {number} cannot be looked at");
                     let mut failure = StageFailure::new(BAD_SEED, message);
                     failure.problem.causes.push(cause);
@@ -191,10 +196,10 @@ fn read(name: &str, path: &Path) -> Result<Vec<u8>, StageFailure> {
 }
 
 /// The page that is in a file, or what is wrong with the file.
-fn seed_page(file: Vec<u8>) -> Result<SeedPage, String> {
+fn seed_page(file: Vec<u8>, program: Option<&Path>) -> Result<SeedPage, String> {
     let digest = Digest::of_parts([file.as_slice(), b"page 1"]);
     let Picture { pixels, points } = match picture::sniff(&file) {
-        Some(Kind::Pdf) => first_page(file)?,
+        Some(Kind::Pdf) => first_page(file, program)?,
         Some(_) => picture::read(&file, LONGEST).map_err(|error| error.to_string())?,
         None => return Err("it is neither a picture of a known kind nor a PDF".to_owned()),
     };
@@ -228,8 +233,11 @@ fn encoded(pixels: &RgbImage) -> image::ImageResult<(&'static str, Vec<u8>)> {
 }
 
 /// The first page of a PDF, if it is drawn in time.
-fn first_page(pdf: Vec<u8>) -> Result<Picture, String> {
+fn first_page(pdf: Vec<u8>, program: Option<&Path>) -> Result<Picture, String> {
     docgenie_guard::pdf::check(&pdf).map_err(|error| error.to_string())?;
+    if let Some(program) = program {
+        return apart::first_page(&pdf, program);
+    }
     let (done, drawn) = mpsc::channel();
     let work = move || {
         let drawn = panic::catch_unwind(AssertUnwindSafe(|| raster::first_page(pdf, LONGEST)));
@@ -242,10 +250,19 @@ fn first_page(pdf: Vec<u8>) -> Result<Picture, String> {
     let drawn = drawn.map_err(|_| format!("it is not drawn after {} s", PATIENCE.as_secs()))?;
     let drawn = drawn.map_err(|_| "it is broken, and the library that draws it panicked")?;
     let (bitmap, size) = drawn.map_err(|failure| failure.problem.message)?;
-    let pixels = RgbImage::from_raw(bitmap.width, bitmap.height, bitmap.data);
+    let pixels = (bitmap.width, bitmap.height);
+    picture(pixels, (size.width, size.height), bitmap.data)
+}
+
+fn picture(
+    (width, height): (u32, u32),
+    points: (f64, f64),
+    rgb: Vec<u8>,
+) -> Result<Picture, String> {
+    let pixels = RgbImage::from_raw(width, height, rgb);
     Ok(Picture {
         pixels: pixels.ok_or("its page has no pixels")?,
-        points: Some((size.width, size.height)),
+        points: Some(points),
     })
 }
 

@@ -243,6 +243,7 @@ fn built(languages: &[&str]) -> Result<String, String> {
         secrets: docgenie_runtime::secret::Secrets::default(),
         residents: docgenie_runtime::resident::Residents::default(),
         private_addresses: false,
+        program: None,
     };
     match options(languages).build(&env) {
         Ok(Built::Document(stage)) => Ok(stage.identity()),

@@ -2,11 +2,7 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -19,20 +15,23 @@ pub(super) struct Flusher {
     /// There until it is dropped.
     wake: Option<mpsc::SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    failed: Arc<AtomicBool>,
 }
 
 impl Flusher {
     pub(super) fn start(shared: Arc<Shared>) -> io::Result<Self> {
         // One that waits stands for all that come before it is heard.
         let (wake, woken) = mpsc::sync_channel(1);
-        let failed = Arc::new(AtomicBool::new(false));
-        let failing = failed.clone();
         let work = move || {
             while woken.recv().is_ok() {
-                if let Err(error) = shared.index.flush() {
+                // An index that is to be made anew holds nothing that wants flushing.
+                let flushed = shared.with_index(|index| {
+                    let flushed = index.flush();
+                    // Before the index is let go of, so that this is not said of the next one.
+                    shared.behind.fetch_or(flushed.is_err(), Ordering::AcqRel);
+                    flushed
+                });
+                if let Err(error) = flushed {
                     error!(%error, "the index of the job store cannot be written");
-                    failing.store(true, Ordering::Release);
                 }
             }
         };
@@ -40,18 +39,12 @@ impl Flusher {
         Ok(Self {
             wake: Some(wake),
             thread: Some(thread.spawn(work)?),
-            failed,
         })
     }
 
     pub(super) fn wake(&self) {
         // Where one waits already, it will see this change too.
         self.wake.as_ref().map(|wake| wake.try_send(()));
-    }
-
-    /// Whether the index could not be written.
-    pub(super) fn failed(&self) -> bool {
-        self.failed.load(Ordering::Acquire)
     }
 }
 

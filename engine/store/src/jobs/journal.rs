@@ -184,9 +184,14 @@ impl Append {
     pub(super) fn flush(&self) -> io::Result<()> {
         let flushed = self.file.sync_data();
         if flushed.is_err() {
-            self.file.set_len(self.before).ok();
+            self.take_back().ok();
         }
         flushed
+    }
+
+    /// Leaves the journal as it was before.
+    pub(super) fn take_back(&self) -> io::Result<()> {
+        self.file.set_len(self.before)
     }
 }
 

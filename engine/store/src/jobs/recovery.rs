@@ -1,6 +1,12 @@
 //! Opening: index and journals are compared, and each is made whole from the other.
 
-use std::{collections::BTreeMap, error::Error, fs, io, iter, ops::ControlFlow, path::Path};
+use std::{
+    collections::BTreeMap,
+    error::Error,
+    fs, io, iter,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use docgenie_document::code::chain;
 use docgenie_runtime::{
@@ -46,7 +52,7 @@ pub(super) struct Recovered {
 pub(super) fn recover(folder: &Path) -> Result<Recovered, OpenJobsError> {
     let journals = Journals::open(folder.join("journal"));
     let (journals, missing) = journals.map_err(OpenJobsError::while_doing("making its folder"))?;
-    let (index, contents, rebuilt) = open_index(&folder.join("index"), &journals)?;
+    let (index, contents, rebuilt) = open_index(&index_in(folder), &journals)?;
     let mut recovery = Recovery {
         rebuilt,
         ..Recovery::default()
@@ -82,6 +88,47 @@ pub(super) fn recover(folder: &Path) -> Result<Recovered, OpenJobsError> {
     })
 }
 
+/// Where in the folder of a job store its index lies.
+pub(super) fn index_in(folder: &Path) -> PathBuf {
+    folder.join("index")
+}
+
+/// An index made anew of what the journals hold of these runs, where there is none.
+pub(super) fn index_of(
+    folder: &Path,
+    runs: &[RunRecord],
+    last_run: u64,
+    journals: &Journals,
+) -> Result<Index, IndexError> {
+    let (index, _) = Index::open(folder)?;
+    let mut changes = Changes::default();
+    changes.last_run(last_run);
+    index.apply(changes)?;
+    for run in runs {
+        let mut changes = Changes::default();
+        let mut unfit = Ok(());
+        let read = journals.read(run.id, 0, |_, event| {
+            if matches!(event, JobEvent::Begun { .. }) {
+                changes = Changes::default();
+            }
+            if let Some(document) = DocumentRecord::of(&event) {
+                unfit = changes.document(run.id, &document);
+            }
+            if unfit.is_ok() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        });
+        read.map_err(IndexError::Journal)?;
+        unfit?;
+        changes.run(run)?;
+        index.apply(changes)?;
+    }
+    index.flush()?;
+    Ok(index)
+}
+
 /// Opens the index; one that is damaged is moved aside for an empty one, and the reason returned.
 fn open_index(
     folder: &Path,
@@ -114,7 +161,7 @@ fn overgrown(folder: &Path, journals: &Journals) -> io::Result<bool> {
 }
 
 /// Keeps one damaged index for whoever wants to look at it.
-fn set_aside(folder: &Path) -> io::Result<()> {
+pub(super) fn set_aside(folder: &Path) -> io::Result<()> {
     let aside = folder.with_extension("corrupt");
     if aside.exists() {
         fs::remove_dir_all(&aside)?;
@@ -209,7 +256,7 @@ fn merge(
 
 /// Events that add up to this record, but for turns before its last.
 fn events_from(record: &RunRecord, documents: Vec<DocumentRecord>) -> Vec<JobEvent> {
-    let spec = Box::new(record.spec.clone());
+    let spec = record.spec.clone();
     let stages: Vec<_> = record.stages.iter().map(|(id, _)| id.clone()).collect();
     let (documents_asked, at) = (record.documents, record.started_at);
     let begun = !stages.is_empty();

@@ -2,20 +2,31 @@
 
 use std::{
     collections::BTreeMap,
-    io, iter,
-    sync::{Arc, PoisonError, mpsc},
+    fs, io, iter,
+    path::PathBuf,
+    sync::{
+        Arc, PoisonError,
+        atomic::Ordering,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
 };
 
 use docgenie_document::DocumentId;
 use docgenie_runtime::job::{DocumentRecord, IllegalMove, JobEvent, RunId, RunRecord, StoreError};
 use tokio::sync::oneshot;
+use tracing::{info, warn};
 
 use super::{
     IndexError, Shared, failed,
     flusher::Flusher,
-    index::Changes,
-    journal::{self, Append, Journals},
+    index::{Changes, Index},
+    journal::{self, Append},
+    recovery,
 };
+
+/// How often an index that could not be written is tried to be made anew.
+const TRY_EVERY: Duration = Duration::from_secs(5);
 
 /// Where the result of a request goes.
 pub(super) type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
@@ -29,11 +40,14 @@ pub(super) enum Request {
 
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    journals: Journals,
+    /// Where the index lies.
+    folder: PathBuf,
     last_run: u64,
     flusher: Flusher,
-    /// Set when the journals may be ahead of the index: only opening again brings them together.
-    behind: bool,
+    /// When an index that is behind was last tried to be made anew.
+    tried: Option<Instant>,
+    /// Set when journals hold what nobody was told of: only opening the store again clears that up.
+    ahead: bool,
 }
 
 /// What a group of requests adds to one run.
@@ -46,6 +60,13 @@ struct Addition {
     replies: Vec<Acknowledge>,
 }
 
+/// What a group adds to one run, in its journal.
+struct Journalled {
+    run: RunId,
+    addition: Addition,
+    append: Append,
+}
+
 /// Tells whoever waits how it went.
 type Acknowledge = Box<dyn FnOnce(Result<(), Cause>)>;
 
@@ -56,25 +77,31 @@ type Cause = Arc<dyn std::error::Error + Send + Sync>;
 type Group = BTreeMap<RunId, Addition>;
 
 impl Writer {
-    pub(super) fn start(
-        shared: Arc<Shared>,
-        journals: Journals,
-        last_run: u64,
-    ) -> io::Result<Self> {
+    pub(super) fn start(shared: Arc<Shared>, folder: PathBuf, last_run: u64) -> io::Result<Self> {
         let flusher = Flusher::start(shared.clone())?;
         Ok(Self {
             shared,
-            journals,
+            folder,
             last_run,
             flusher,
-            behind: false,
+            tried: None,
+            ahead: false,
         })
     }
 
     /// Works until nobody can ask any more. Requests that come while a group is being written form
     /// the next group.
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Request>) {
-        while let Ok(first) = queue.recv() {
+        loop {
+            let first = queue.recv_timeout(TRY_EVERY);
+            if self.shared.behind.load(Ordering::Acquire) {
+                self.catch_up();
+            }
+            let first = match first {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => continue,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
             let mut group = Group::new();
             for request in iter::once(first).chain(queue.try_iter()) {
                 match request {
@@ -163,7 +190,8 @@ impl Writer {
     }
 
     fn has_document(&self, run: RunId, document: DocumentId) -> Result<bool, StoreError> {
-        let known = self.shared.index.has_document(run, document.index());
+        let known = |index: &Index| index.has_document(run, document.index());
+        let known = self.shared.with_index(known);
         known.map_err(|error| failed("looking for a document", error))
     }
 
@@ -178,29 +206,37 @@ impl Writer {
         let indexed = indexed.map_err(|error| -> Cause { Arc::new(error) });
         if indexed.is_ok() {
             let records = journalled
-                .values()
-                .map(|it| (it.record.id, it.record.clone()));
+                .iter()
+                .map(|it| (it.run, it.addition.record.clone()));
             let runs = self.shared.runs.write();
             runs.unwrap_or_else(PoisonError::into_inner).extend(records);
+        } else {
+            self.shared.behind.store(true, Ordering::Release);
         }
-        self.behind |= indexed.is_err();
-        for addition in journalled.into_values() {
+        for Journalled {
+            addition, append, ..
+        } in journalled
+        {
+            // What nobody is told of must not stand before what they will be.
+            if indexed.is_err() && append.take_back().is_err() {
+                self.ahead = true;
+            }
             addition.acknowledge(&indexed);
         }
         self.flusher.wake();
     }
 
     /// What of the group has reached the journals; the rest is told that it has not.
-    fn journal(&self, group: Group) -> Group {
-        let behind = self.behind || self.flusher.failed();
-        let mut journalled = Group::new();
+    fn journal(&self, group: Group) -> Vec<Journalled> {
+        let behind = self.ahead || self.shared.behind.load(Ordering::Acquire);
         let (mut written, mut appends) = (Vec::new(), Vec::new());
         for (run, addition) in group {
             let before = addition.record.events - addition.events.len() as u64;
+            let journals = &self.shared.journals;
             let appended = if behind {
                 Err(Arc::new(IndexError::Behind) as Cause)
             } else {
-                let appended = self.journals.append(run, before + 1, &addition.events);
+                let appended = journals.append(run, before + 1, &addition.events);
                 appended.map_err(|error| -> Cause { Arc::new(error) })
             };
             match appended {
@@ -213,34 +249,81 @@ impl Writer {
         }
         let flushed = journal::flush(&appends);
         let named = if appends.iter().any(Append::creates) {
-            self.journals.sync()
+            self.shared.journals.sync()
         } else {
             Ok(())
         };
         let named = named.map_err(|error| -> Cause { Arc::new(error) });
-        for ((run, addition), flushed) in written.into_iter().zip(flushed) {
+        let mut journalled = Vec::new();
+        for (((run, addition), append), flushed) in written.into_iter().zip(appends).zip(flushed) {
             let flushed = flushed.map_err(|error| -> Cause { Arc::new(error) });
             match flushed.and_then(|()| named.clone()) {
-                Ok(()) => drop(journalled.insert(run, addition)),
+                Ok(()) => journalled.push(Journalled {
+                    run,
+                    addition,
+                    append,
+                }),
                 Err(cause) => addition.acknowledge(&Err(cause)),
             }
         }
         journalled
     }
 
-    fn index(&self, group: &Group) -> Result<(), IndexError> {
-        let mut changes = Changes::default();
-        changes.last_run(self.last_run);
-        for (run, addition) in group {
-            if addition.anew {
-                self.shared.index.forget_documents(*run, &mut changes)?;
+    fn index(&self, journalled: &[Journalled]) -> Result<(), IndexError> {
+        self.shared.with_index(|index| {
+            let mut changes = Changes::default();
+            changes.last_run(self.last_run);
+            for Journalled { run, addition, .. } in journalled {
+                if addition.anew {
+                    index.forget_documents(*run, &mut changes)?;
+                }
+                changes.run(&addition.record)?;
+                for document in addition.documents.values() {
+                    changes.document(*run, document)?;
+                }
             }
-            changes.run(&addition.record)?;
-            for document in addition.documents.values() {
-                changes.document(*run, document)?;
+            index.apply(changes)
+        })
+    }
+
+    /// Makes an index anew that is behind the journals, which hold what was acknowledged and no more.
+    fn catch_up(&mut self) {
+        if self.ahead || self.tried.is_some_and(|at| at.elapsed() < TRY_EVERY) {
+            return;
+        }
+        self.tried = Some(Instant::now());
+        let runs = self.shared.runs.read();
+        let runs: Vec<_> = runs
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
+        let index = self.shared.index.write();
+        let mut index = index.unwrap_or_else(PoisonError::into_inner);
+        // Two of one folder cannot be open. The first is kept, what a try has left is not.
+        let away = match index.take() {
+            Some(failed) => {
+                drop(failed);
+                recovery::set_aside(&self.folder)
+            }
+            None if self.folder.exists() => fs::remove_dir_all(&self.folder),
+            None => Ok(()),
+        };
+        let anew = away.map_err(IndexError::Stuck).and_then(|()| {
+            let journals = &self.shared.journals;
+            recovery::index_of(&self.folder, &runs, self.last_run, journals)
+        });
+        match anew {
+            Ok(anew) => {
+                *index = Some(anew);
+                self.shared.behind.store(false, Ordering::Release);
+                info!("the index of the job store has been made anew");
+            }
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "the index of the job store cannot be made anew yet");
             }
         }
-        self.shared.index.apply(changes)
     }
 
     /// Removes a run, its journal first: without one it is not there.
@@ -249,9 +332,9 @@ impl Writer {
         if !record.state.terminal() {
             return Err(StoreError::Illegal(IllegalMove::running(&record)));
         }
-        let gone = self.journals.remove(run);
+        let gone = self.shared.journals.remove(run);
         gone.map_err(|error| failed(&format!("removing the journal of {run}"), error))?;
-        let gone = self.shared.index.remove(run);
+        let gone = self.shared.with_index(|index| index.remove(run));
         gone.map_err(|error| failed(&format!("removing {run}"), error))?;
         let runs = self.shared.runs.write();
         runs.unwrap_or_else(PoisonError::into_inner).remove(&run);

@@ -1,8 +1,10 @@
 //! Pipelines as the service sees them: listed, planned, and made into orders when their turn comes.
 
 use std::{
+    collections::HashMap,
     fs,
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use docgenie_api::{Description, Pipelines, Refusal, Summary, Vault};
@@ -20,9 +22,9 @@ use serde_json::{Map, Value, json};
 
 use super::settings::Settings;
 use crate::{
-    app::{self, Loaded},
+    app::{self, Loaded, Parsed},
     commands::{explain, run},
-    find,
+    find::{self, Found},
     report::Stop,
 };
 
@@ -51,6 +53,8 @@ pub(super) struct Engine {
     private_addresses: bool,
     vault: Vault,
     residents: Residents,
+    /// Pipelines by where they lie, each with the bytes that it was parsed from.
+    parsed: Mutex<HashMap<String, (Vec<u8>, Parsed)>>,
 }
 
 impl Engine {
@@ -62,6 +66,7 @@ impl Engine {
             private_addresses: settings.allow_private_addresses,
             vault,
             residents: Residents::kept(),
+            parsed: Mutex::default(),
         }
     }
 
@@ -71,7 +76,24 @@ impl Engine {
     }
 
     fn loaded(&self, name: &str) -> Result<Loaded, Stop> {
-        Loaded::new(name, &self.home, &self.catalogue)
+        let found = find::pipeline(name, &self.home)?;
+        let parsed = self.parsed(&found)?;
+        Loaded::locked(found, parsed, &self.home)
+    }
+
+    /// The file is read for each request, and parsed where its text has changed: parsing takes longer
+    /// than all else that a request needs.
+    fn parsed(&self, found: &Found) -> Result<Parsed, Stop> {
+        let known = || self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((bytes, parsed)) = known().get(&found.shown)
+            && *bytes == found.bytes
+        {
+            return Ok(parsed.clone());
+        }
+        let parsed = Parsed::of(found, &self.catalogue)?;
+        let entry = (found.bytes.clone(), parsed.clone());
+        known().insert(found.shown.clone(), entry);
+        Ok(parsed)
     }
 
     fn uploaded(&self, name: &str) -> PathBuf {
@@ -80,10 +102,15 @@ impl Engine {
 
     /// A pipeline by its name alone: a request cannot name a path.
     fn named(&self, name: &str) -> Result<Loaded, Refusal> {
-        if !is_name(name) || !find::names(&self.home).iter().any(|it| it == name) {
+        if !is_name(name) {
             return Err(Refusal::Unknown);
         }
-        self.loaded(name).map_err(refused)
+        self.loaded(name).map_err(|stop| match stop {
+            Stop::Problem(_, problem) if problem.code == find::NO_PIPELINE.as_str() => {
+                Refusal::Unknown
+            }
+            stop => refused(stop),
+        })
     }
 
     fn summary(&self, name: &str, loaded: &Loaded) -> Summary {
@@ -105,9 +132,9 @@ impl Engine {
             None => spec.pipeline.clone(),
         };
         let loaded = self.loaded(&name)?;
-        let plan = loaded.plan_json(&spec.params)?;
+        let plan = loaded.plan_json(&spec.params.values())?;
         let mut order = run::order_of(&loaded, plan, &self.home, spec.seed, &spec.inputs)?;
-        order.spec = spec.clone();
+        order.spec = (**spec).clone();
         order.env.jobs = self.jobs.unwrap_or(order.env.jobs);
         order.env.residents = self.residents.clone();
         order.env.private_addresses = self.private_addresses;
@@ -187,6 +214,10 @@ impl Pipelines for Engine {
         if !is_name(name) || !folder.is_dir() {
             return Err(Refusal::Unknown);
         }
+        let shown = folder.join("pipeline.toml").display().to_string();
+        let mut parsed = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        parsed.remove(&shown);
+        drop(parsed);
         files::remove_folder(&folder).map_err(|error| {
             let problem = Problem::new(error.code(), "the pipeline cannot be removed");
             Refusal::Environment(problem.because(&error))

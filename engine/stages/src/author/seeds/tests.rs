@@ -20,6 +20,7 @@ fn seeds(folder: &Path, named: &[&str], private_addresses: bool) -> Seeds {
         secrets: Secrets::default(),
         residents: docgenie_runtime::resident::Residents::default(),
         private_addresses,
+        program: None,
     };
     let named: Vec<_> = named.iter().map(ToString::to_string).collect();
     Seeds::new(&named, &env)
@@ -114,7 +115,7 @@ fn photographs_are_kept_small() {
         let hash = (x * 7919 + y * 104_729).wrapping_mul(2_654_435_761);
         Rgb([(hash >> 24) as u8, (hash >> 16) as u8, (hash >> 8) as u8])
     });
-    let page = seed_page(encoded_as(noise, ImageFormat::Png)).unwrap();
+    let page = seed_page(encoded_as(noise, ImageFormat::Png), None).unwrap();
     assert_eq!(page.media_type, "image/jpeg");
     assert!(page.bytes.starts_with(&[0xff, 0xd8]));
 }
