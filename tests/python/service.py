@@ -196,6 +196,10 @@ def protocol(engine, home, address):
     assert document["gt_verification"]["passed"] and document["image_base64"]
     assert document["token_mapping"]["handwriting"]["total_count"] == 0
     assert answer["dataset_export"]["msgpack_base64"] and answer["analysis"]
+    assert "logs" not in answer
+    complete = service.post("/generate", request(address, output_detail="complete"))
+    assert [it["id"] for it in complete["logs"]][:3] == ["author", "render", "boxes"], complete["logs"]
+    assert base64.b64decode(complete["documents"][0]["debug_visualization_base64"]).startswith(b"\x89PNG")
     told = " ".join(answer["warnings"])
     assert "handwriting" in told and "visual elements" in told
 

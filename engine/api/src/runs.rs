@@ -2,7 +2,7 @@
 
 use axum::{Json, response::IntoResponse};
 use docgenie_document::code::Problem;
-use docgenie_runtime::job::{Delivery, JobStore, RunId, RunRecord, RunState};
+use docgenie_runtime::job::{Delivery, JobStore, RunId, RunRecord, RunState, StageProgress};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -45,7 +45,7 @@ pub(crate) struct RunView {
 
 /// What a stage has done in a run.
 #[derive(Serialize, JsonSchema)]
-struct StageView {
+pub(crate) struct StageView {
     id: String,
     /// Documents it has finished.
     done: u64,
@@ -78,17 +78,7 @@ impl RunView {
             documents: run.documents,
             succeeded: run.succeeded,
             failed: run.failed,
-            stages: run
-                .stages
-                .iter()
-                .map(|(id, progress)| StageView {
-                    id: id.clone(),
-                    done: progress.done,
-                    remembered: progress.hits,
-                    failed: progress.failed,
-                    spent_ms: progress.spent_ms,
-                })
-                .collect(),
+            stages: stages_of(run),
             problem: run.problem.as_ref().map(error::shown),
             deliveries: run.deliveries.iter().map(error::shown_delivery).collect(),
             created_at: time(run.created_at),
@@ -97,6 +87,18 @@ impl RunView {
             ended_at: run.ended_at.map(time),
         }
     }
+}
+
+/// What each stage has done in a run, in their order.
+pub(crate) fn stages_of(run: &RunRecord) -> Vec<StageView> {
+    let view = |(id, progress): &(String, StageProgress)| StageView {
+        id: id.clone(),
+        done: progress.done,
+        remembered: progress.hits,
+        failed: progress.failed,
+        spent_ms: progress.spent_ms,
+    };
+    run.stages.iter().map(view).collect()
 }
 
 /// Milliseconds since 1970 as RFC 3339 in UTC, to the second.

@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
+use crate::runs::{StageView, stages_of};
+
 use super::{
     request::{Asked, OutputDetail},
     request_of, warnings_of,
@@ -29,6 +31,9 @@ pub(crate) struct GenerateResponse {
     /// Figures over the documents, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     analysis: Option<Value>,
+    /// What each stage has done and how long it took, at `output_detail` `complete`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    logs: Option<Vec<StageView>>,
 }
 
 /// A document. Boxes are fractions of the page, from its top left.
@@ -105,6 +110,7 @@ pub(super) fn of(record: &RunRecord, asked: &Asked) -> io::Result<GenerateRespon
             .flatten()
             .map(|bytes| json!({ "msgpack_base64": bytes })),
         analysis: json(folder, "analysis/dataset.json")?,
+        logs: (asked.detail() == OutputDetail::Complete).then(|| stages_of(record)),
         documents,
     })
 }
