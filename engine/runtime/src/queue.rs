@@ -224,11 +224,7 @@ impl Queue {
         let at = clock::now_ms();
         let event = match halt {
             HaltAs::Paused => JobEvent::Paused { at },
-            HaltAs::Cancelled | HaltAs::HandedBack => JobEvent::Ended {
-                state: RunState::Cancelled,
-                problem: None,
-                at,
-            },
+            HaltAs::Cancelled | HaltAs::HandedBack => cancelled(at),
         };
         let stopped = self.shared.jobs.append(run, vec![event]).await;
         if stopped.is_err() && waited {
@@ -492,7 +488,8 @@ impl Shared {
         };
         order.run = Some(run);
         let observer = Arc::new(Last(stage));
-        let ended = self.executor.run(order, observer, halt, |_| {}).await;
+        let executor = &self.executor;
+        let ended = executor.run(order, observer, halt.clone(), |_| {}).await;
         let Err(error) = ended else {
             return;
         };
@@ -500,7 +497,7 @@ impl Shared {
         error!(%run, %problem, "a run could not be carried out");
         match error {
             // It is none of the run's fault, which goes on once the store does.
-            RunError::Store(StoreError::Failed { .. }) => self.hand_back(run).await,
+            RunError::Store(StoreError::Failed { .. }) => self.hand_back(run, &halt).await,
             _ => self.fail(run, problem).await,
         }
     }
@@ -515,14 +512,22 @@ impl Shared {
     }
 
     /// Puts a run whose turn the store has cut short into its line again, when the store was left alone
-    /// for a while.
-    async fn hand_back(&self, run: RunId) {
-        tokio::time::sleep(STORE_PAUSE).await;
+    /// for a while, or does with it what it was halted for.
+    async fn hand_back(&self, run: RunId, halt: &Halt) {
+        let pause = tokio::time::sleep(STORE_PAUSE);
+        halt.token().run_until_cancelled(pause).await;
+        let at = clock::now_ms();
         let state = self.jobs.run(run).await.map(|record| record.state);
-        // Where its beginning was not recorded, it is still queued.
-        if matches!(state, Ok(RunState::Running)) {
-            let at = clock::now_ms();
-            self.record(run, JobEvent::Requeued { at }).await;
+        let event = match halt.reason() {
+            Some(HaltAs::Cancelled) => Some(cancelled(at)),
+            Some(HaltAs::Paused) => Some(JobEvent::Paused { at }),
+            // Where its beginning was not recorded, it is still queued.
+            Some(HaltAs::HandedBack) | None => {
+                matches!(state, Ok(RunState::Running)).then_some(JobEvent::Requeued { at })
+            }
+        };
+        if let Some(event) = event {
+            self.record(run, event).await;
         }
         if let Ok(record) = self.jobs.run(run).await
             && record.state == RunState::Queued
@@ -543,6 +548,14 @@ impl Shared {
                 Ok(()) => return,
             }
         }
+    }
+}
+
+const fn cancelled(at: u64) -> JobEvent {
+    JobEvent::Ended {
+        state: RunState::Cancelled,
+        problem: None,
+        at,
     }
 }
 

@@ -15,6 +15,7 @@ use std::{
 use async_trait::async_trait;
 use docgenie_document::{
     Code, Digest, Seed, Slot,
+    code::Problem,
     slot::{Html, Pdf},
 };
 use docgenie_pipeline::{Plan, PlannedStage, Scope, SlotUse};
@@ -22,8 +23,12 @@ use docgenie_runtime::{
     artifact::{ArtifactError, ArtifactStore, Memo},
     executor::{CANCELLED, Executor, Halt, NOTHING_SUCCEEDED, RunError, RunOrder, RunOutcome},
     files::{DatasetFolder, PublishError},
-    job::{DeliveryOutcome, JobStore, Params, RunSpec, RunState, memory::MemoryJobs},
+    job::{
+        DeliveryOutcome, DocumentRecord, JobEvent, JobStore, Params, RunId, RunRecord, RunSpec,
+        RunState, StoreError, memory::MemoryJobs,
+    },
     progress::{Observer, Progress},
+    queue::{Orders, Queue, QueueLimits},
     stage::{
         Built, DatasetContext, DatasetStage, DeliveryStage, DocumentContext, DocumentStage,
         Outputs, PANIC, Published, Receipt, RunFacts, StageConfig, StageEnv, StageFailure,
@@ -454,6 +459,12 @@ impl Bench {
         order: RunOrder,
         cancel: CancellationToken,
     ) -> Result<RunOutcome, RunError> {
+        self.executor(self.jobs.clone())
+            .run(order, self.ear.clone(), Halt::with(cancel), |_| ())
+            .await
+    }
+
+    fn executor(&self, jobs: Arc<dyn JobStore>) -> Executor {
         let kinds = [
             StageKind::of::<Write>(),
             StageKind::of::<Peek>(),
@@ -461,15 +472,12 @@ impl Bench {
             StageKind::of::<Bind>(),
             StageKind::of::<Post>(),
         ];
-        let executor = Executor {
+        Executor {
             registry: kinds.into_iter().collect(),
             artifacts: self.artifacts.clone(),
-            jobs: self.jobs.clone(),
+            jobs,
             engine: "0".to_owned(),
-        };
-        executor
-            .run(order, self.ear.clone(), Halt::with(cancel), |_| ())
-            .await
+        }
     }
 
     fn heard_hits(&self) -> (usize, usize) {
@@ -566,6 +574,116 @@ fn order(
         scratch: false,
         run: None,
     }
+}
+
+/// A job store whose append of this number, counted down, fails as on a full disk.
+struct Failing {
+    jobs: Arc<MemoryJobs>,
+    left: AtomicUsize,
+}
+
+#[async_trait]
+impl JobStore for Failing {
+    async fn create(&self, first: JobEvent) -> Result<RunId, StoreError> {
+        self.jobs.create(first).await
+    }
+
+    async fn append(&self, run: RunId, events: Vec<JobEvent>) -> Result<(), StoreError> {
+        if self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            return Err(StoreError::Failed {
+                doing: "recording events".to_owned(),
+                source: "no room".into(),
+            });
+        }
+        self.jobs.append(run, events).await
+    }
+
+    async fn run(&self, run: RunId) -> Result<RunRecord, StoreError> {
+        self.jobs.run(run).await
+    }
+
+    async fn runs(&self, limit: usize, skip: usize) -> Result<Vec<RunRecord>, StoreError> {
+        self.jobs.runs(limit, skip).await
+    }
+
+    async fn documents(
+        &self,
+        run: RunId,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<DocumentRecord>, StoreError> {
+        self.jobs.documents(run, from, limit).await
+    }
+
+    async fn dead_letters(&self, run: RunId) -> Result<Vec<DocumentRecord>, StoreError> {
+        self.jobs.dead_letters(run).await
+    }
+
+    async fn events(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, JobEvent)>, StoreError> {
+        self.jobs.events(run, after, limit).await
+    }
+
+    async fn remove(&self, run: RunId) -> Result<(), StoreError> {
+        self.jobs.remove(run).await
+    }
+}
+
+/// Every run is this one.
+struct Always(PathBuf);
+
+impl Orders for Always {
+    fn order(&self, record: &RunRecord) -> Result<RunOrder, Box<Problem>> {
+        let mut order = order(&self.0, json!({ "count": 3 }), json!({ "test": "" }), 2);
+        order.spec = (*record.spec).clone();
+        Ok(order)
+    }
+}
+
+/// How a run ends whose `failing`th append fails, and how often it was queued.
+async fn check_failing(failing: usize, cancel: bool, state: RunState, queued: usize) {
+    let bench = Bench::new();
+    let jobs = Arc::new(Failing {
+        jobs: bench.jobs.clone(),
+        left: AtomicUsize::new(failing),
+    });
+    let orders = Arc::new(Always(bench.folder.path().to_owned()));
+    let limits = QueueLimits {
+        running: 1,
+        waiting: 9,
+        per_user: 9,
+    };
+    let queue = Queue::open(bench.executor(jobs), orders, limits);
+    let queue = queue.await.unwrap();
+    let spec = order(bench.folder.path(), json!({}), json!({}), 2).spec;
+    let run = queue.submit(spec).await.unwrap();
+    if cancel {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        queue.cancel(run).await.unwrap();
+    }
+    let ended = tokio::time::timeout(Duration::from_secs(30), queue.ended(run)).await;
+    let ended = ended.unwrap().unwrap();
+    assert_eq!(ended.state, state, "{failing}: {:?}", ended.problem);
+    let events = bench.jobs.events(run, 0, usize::MAX).await.unwrap();
+    let turns = events
+        .iter()
+        .filter(|(_, event)| matches!(event, JobEvent::Queued { .. } | JobEvent::Requeued { .. }));
+    assert_eq!(turns.count(), queued, "{failing}: {events:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_store_cuts_short_goes_on() {
+    let completed = RunState::Completed;
+    // Before it has begun, and under way.
+    tokio::join!(
+        check_failing(1, false, completed, 1),
+        check_failing(2, false, completed, 2),
+        check_failing(2, true, RunState::Cancelled, 1),
+    );
 }
 
 fn tree(folder: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -51,16 +51,26 @@ impl Halt {
         self.token.cancel();
     }
 
-    pub(super) const fn token(&self) -> &CancellationToken {
+    /// What it was first stopped for, if it was.
+    pub(crate) fn reason(&self) -> Option<HaltAs> {
+        match self.reason.load(Ordering::Acquire) {
+            UNSAID => self.token.is_cancelled().then_some(HaltAs::Cancelled),
+            it if it == HaltAs::Paused as u8 + 1 => Some(HaltAs::Paused),
+            it if it == HaltAs::HandedBack as u8 + 1 => Some(HaltAs::HandedBack),
+            _ => Some(HaltAs::Cancelled),
+        }
+    }
+
+    pub(crate) const fn token(&self) -> &CancellationToken {
         &self.token
     }
 
     /// The state of a run that was halted, and the problem to tell.
     pub(super) fn outcome(&self, cancelled: Problem) -> (RunState, Option<Problem>) {
-        match self.reason.load(Ordering::Acquire) {
-            it if it == HaltAs::Paused as u8 + 1 => (RunState::Paused, None),
-            it if it == HaltAs::HandedBack as u8 + 1 => (RunState::Queued, None),
-            _ => (RunState::Cancelled, Some(cancelled)),
+        match self.reason() {
+            Some(HaltAs::Paused) => (RunState::Paused, None),
+            Some(HaltAs::HandedBack) => (RunState::Queued, None),
+            Some(HaltAs::Cancelled) | None => (RunState::Cancelled, Some(cancelled)),
         }
     }
 }
