@@ -6,6 +6,7 @@ Nothing beyond the standard library, so that the requests are those that anybody
 import atexit
 import base64
 import contextlib
+import glob
 import http.client
 import http.server
 import io
@@ -661,6 +662,28 @@ def stopping(engine, home, address):
     again = service.until(f"/runs/{run}", lambda it: it["state"] == "running" and it["succeeded"] > 2)
     assert again["stages"][0]["remembered"] > 0, again
     service.post(f"/runs/{run}/cancel", None)
+    name = service.post("/generate/async", request(address))["request_id"]
+    service.until(f"/jobs/{name}/status", completed)
+    service.stop()
+
+    # What ended longer ago than is kept is forgotten, and its files are gone.
+    for path in glob.glob(os.path.join(home, "jobs/journal/*.jsonl")):
+        with open(path, encoding="utf-8") as file:
+            events = [line.split(" ", 1)[1].rstrip("\n") for line in file]
+        with open(path, "w", encoding="utf-8") as file:
+            for event in events:
+                event = re.sub(r'"at":(\d+)', lambda at: f'"at":{int(at[1]) - 25 * 3_600_000}', event)
+                file.write(f"{zlib.crc32(event.encode()):08x} {event}\n")
+    shutil.rmtree(os.path.join(home, "jobs/index"))
+    service.env["DOCGENIE_RETENTION_HOURS"] = "26"
+    service.start()
+    assert service.get(f"/jobs/{name}/status")["status"] == "completed"
+    service.stop()
+    service.env["DOCGENIE_RETENTION_HOURS"] = "24"
+    service.start()
+    service.until("/runs", lambda it: not it["runs"])
+    service.get(f"/jobs/{name}/status", 404)
+    assert not os.listdir(os.path.join(home, "results"))
     service.stop()
 
 
