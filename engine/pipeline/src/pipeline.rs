@@ -52,6 +52,8 @@ pub(crate) struct Stage {
     pub(crate) templates: BTreeMap<usize, Option<Formula>>,
     /// Positions of the stages that its `after` names.
     pub(crate) after: Vec<usize>,
+    /// The schema of its options, once it was needed, as [`crate::shape::resolved`] makes it.
+    pub(crate) schema: OnceLock<Value>,
     /// Its options and slots, once found without fault, where no parameter has a part in them.
     pub(crate) fixed: OnceLock<(Map<String, Value>, SlotUse)>,
 }

@@ -22,6 +22,7 @@ use crate::{
     order,
     pipeline::{Pipeline, Stage},
     plan::{Plan, PlannedStage, PluginUse},
+    shape,
     source::Span,
     wording::{did_you_mean, meant},
 };
@@ -122,7 +123,11 @@ impl<'a> Resolver<'a, '_> {
             resolved.is_obscure = false;
         } else if let Some(spec) = &stage.spec {
             let place = stage.uses_span.clone();
-            let schema = self.schema(spec, with.as_ref());
+            let schema = if spec.variants.is_none() {
+                stage.schema.get_or_init(|| shape::resolved(&spec.options))
+            } else {
+                self.schema(spec, with.as_ref())
+            };
             let (options, faults) = options::check(&spec.name, schema, with.as_ref(), place);
             resolved.slots = (spec.slots)(&options);
             resolved.options = options;
@@ -205,6 +210,7 @@ impl<'a> Resolver<'a, '_> {
                     with: Some(Node::from_json(span, Value::Object(asked.options))),
                     templates: BTreeMap::new(),
                     after: Vec::new(),
+                    schema: OnceLock::new(),
                     fixed: OnceLock::new(),
                 });
             }

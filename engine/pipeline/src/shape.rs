@@ -17,6 +17,10 @@ pub(crate) fn alternatives<'a>(root: &'a Value, schema: &'a Value) -> Vec<Altern
     let Value::Object(members) = schema else {
         return vec![Cow::Owned(Map::new())];
     };
+    if let Some(Value::Array(ready)) = members.get(READY) {
+        let ready = ready.iter().filter_map(Value::as_object);
+        return ready.map(Cow::Borrowed).collect();
+    }
     let without = |keys: &[&str]| {
         let others = members
             .iter()
@@ -61,6 +65,59 @@ pub(crate) fn alternatives<'a>(root: &'a Value, schema: &'a Value) -> Vec<Altern
             .flat_map(|base| group.iter().map(|member| Cow::Owned(merged(base, member))));
         pairs.collect()
     })
+}
+
+/// The alternatives of a schema, where they are put together already.
+const READY: &str = "x-alternatives";
+/// Schemas that lead back to themselves are followed so far.
+const DEPTH: usize = 8;
+
+/// The same schema with references and alternatives put together, so that [`alternatives`] does not have
+/// to, each time it is asked.
+pub(crate) fn resolved(root: &Value) -> Value {
+    ready(root, root, DEPTH)
+}
+
+fn ready(root: &Value, schema: &Value, depth: usize) -> Value {
+    if depth == 0 {
+        return schema.clone();
+    }
+    let put_together = |shape: Alternative<'_>| {
+        let mut shape = shape.into_owned();
+        for key in ["items", "additionalProperties", "prefixItems", "properties"] {
+            match (key, shape.get_mut(key)) {
+                (_, Some(Value::Array(within))) => {
+                    for schema in within {
+                        *schema = ready(root, schema, depth - 1);
+                    }
+                }
+                ("properties", Some(Value::Object(within))) => {
+                    for schema in within.values_mut() {
+                        *schema = ready(root, schema, depth - 1);
+                    }
+                }
+                (_, Some(schema @ Value::Object(_))) => *schema = ready(root, schema, depth - 1),
+                _ => {}
+            }
+        }
+        Value::Object(shape)
+    };
+    let mut shapes: Vec<_> = alternatives(root, schema)
+        .into_iter()
+        .map(put_together)
+        .collect();
+    if shapes.len() == 1
+        && let Some(only) = shapes.pop()
+    {
+        return only;
+    }
+    let mut either = Map::new();
+    for key in ["description", "default"] {
+        let own = schema.get(key).cloned();
+        either.extend(own.map(|own| (key.to_owned(), own)));
+    }
+    either.insert(READY.to_owned(), shapes.into());
+    Value::Object(either)
 }
 
 /// Both schemas at once; the second is the more special one.

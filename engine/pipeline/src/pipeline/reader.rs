@@ -267,6 +267,7 @@ impl Reader<'_> {
             with,
             templates,
             after: Vec::new(),
+            schema: OnceLock::new(),
             fixed: OnceLock::new(),
         }
     }
