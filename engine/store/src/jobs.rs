@@ -95,6 +95,8 @@ enum IndexError {
     Overgrown,
     #[error("the index could not be written, and is made anew once it can be")]
     Behind,
+    #[error("a journal holds what was not recorded, so the engine has to be started again")]
+    Ahead,
     #[error("the index cannot be moved aside")]
     Stuck(#[source] io::Error),
     #[error("a journal cannot be read")]

@@ -8,12 +8,11 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::runs::{StageView, stages_of};
-
 use super::{
     request::{Asked, OutputDetail},
     request_of, warnings_of,
 };
+use crate::runs::{StageView, stages_of};
 
 /// Documents that were made.
 #[derive(Serialize, JsonSchema)]

@@ -228,13 +228,17 @@ impl Writer {
 
     /// What of the group has reached the journals; the rest is told that it has not.
     fn journal(&self, group: Group) -> Vec<Journalled> {
-        let behind = self.ahead || self.shared.behind.load(Ordering::Acquire);
+        let shut = || match (self.ahead, self.shared.behind.load(Ordering::Acquire)) {
+            (true, _) => Some(IndexError::Ahead),
+            (false, true) => Some(IndexError::Behind),
+            (false, false) => None,
+        };
         let (mut written, mut appends) = (Vec::new(), Vec::new());
         for (run, addition) in group {
             let before = addition.record.events - addition.events.len() as u64;
             let journals = &self.shared.journals;
-            let appended = if behind {
-                Err(Arc::new(IndexError::Behind) as Cause)
+            let appended = if let Some(shut) = shut() {
+                Err(Arc::new(shut) as Cause)
             } else {
                 let appended = journals.append(run, before + 1, &addition.events);
                 appended.map_err(|error| -> Cause { Arc::new(error) })
