@@ -34,11 +34,7 @@ use std::{
     fs, io,
     ops::ControlFlow,
     path::Path,
-    sync::{
-        Arc, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, Mutex, PoisonError, RwLock, mpsc},
     thread::{self, JoinHandle},
 };
 
@@ -46,6 +42,7 @@ use async_trait::async_trait;
 use docgenie_document::Code;
 use docgenie_runtime::job::{DocumentRecord, JobEvent, JobStore, RunId, RunRecord, StoreError};
 use tokio::{sync::oneshot, task::spawn_blocking};
+use tracing::warn;
 
 pub use self::recovery::Recovery;
 use self::{
@@ -75,10 +72,10 @@ pub struct SledJobs {
 /// What readers and the writer share.
 struct Shared {
     runs: RwLock<BTreeMap<RunId, RunRecord>>,
-    /// Absent while it cannot be made anew.
-    index: RwLock<Option<Index>>,
-    /// Whether the index holds less than the journals, so that nothing is recorded.
-    behind: AtomicBool,
+    /// While it cannot be made anew, why.
+    index: RwLock<Result<Index, Arc<IndexError>>>,
+    /// Why the index holds less than the journals, where it does: nothing is recorded then.
+    behind: Mutex<Option<Arc<IndexError>>>,
     journals: Journals,
 }
 
@@ -94,7 +91,7 @@ enum IndexError {
     #[error("the index has grown far beyond what it holds")]
     Overgrown,
     #[error("the index could not be written, and is made anew once it can be")]
-    Behind,
+    Behind(#[source] Arc<IndexError>),
     #[error("a journal holds what was not recorded, so the engine has to be started again")]
     Ahead,
     #[error("the index cannot be moved aside")]
@@ -125,8 +122,8 @@ impl SledJobs {
         let recovered = recovery::recover(folder)?;
         let shared = Arc::new(Shared {
             runs: RwLock::new(recovered.runs),
-            index: RwLock::new(Some(recovered.index)),
-            behind: AtomicBool::new(false),
+            index: RwLock::new(Ok(recovered.index)),
+            behind: Mutex::new(None),
             journals: recovered.journals.clone(),
         });
         let index = recovery::index_in(folder);
@@ -273,10 +270,10 @@ impl JobStore for SledJobs {
     }
 
     async fn ready(&self) -> Result<(), StoreError> {
-        if self.shared.behind.load(Ordering::Acquire) {
-            return Err(failed("recording events", IndexError::Behind));
+        match self.shared.behind() {
+            Some(why) => Err(failed("recording events", IndexError::Behind(why))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 
@@ -286,7 +283,27 @@ impl Shared {
         read: impl FnOnce(&Index) -> Result<T, IndexError>,
     ) -> Result<T, IndexError> {
         let index = self.index.read().unwrap_or_else(PoisonError::into_inner);
-        read(index.as_ref().ok_or(IndexError::Behind)?)
+        let index = index.as_ref();
+        read(index.map_err(|why| IndexError::Behind(why.clone()))?)
+    }
+
+    /// Why nothing is recorded, where that is so.
+    fn behind(&self) -> Option<Arc<IndexError>> {
+        let behind = self.behind.lock();
+        behind.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Records nothing more until the index is made anew.
+    fn fall_behind(&self, why: IndexError) -> IndexError {
+        let error: &dyn std::error::Error = &why;
+        warn!(error, "the index of the job store cannot be written");
+        let why = Arc::new(why);
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = Some(why.clone());
+        IndexError::Behind(why)
+    }
+
+    fn caught_up(&self) {
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     fn run(&self, run: RunId) -> Result<RunRecord, StoreError> {

@@ -2,13 +2,11 @@
 
 use std::{
     io,
-    sync::{Arc, atomic::Ordering, mpsc},
+    sync::{Arc, mpsc},
     thread::{self, JoinHandle},
 };
 
-use tracing::error;
-
-use super::Shared;
+use super::{Shared, index::Index};
 
 /// Flushes the index each time it is woken, and once more when it is dropped.
 pub(super) struct Flusher {
@@ -23,16 +21,18 @@ impl Flusher {
         let (wake, woken) = mpsc::sync_channel(1);
         let work = move || {
             while woken.recv().is_ok() {
-                // An index that is to be made anew holds nothing that wants flushing.
-                let flushed = shared.with_index(|index| {
-                    let flushed = index.flush();
-                    // Before the index is let go of, so that this is not said of the next one.
-                    shared.behind.fetch_or(flushed.is_err(), Ordering::AcqRel);
-                    flushed
-                });
-                if let Err(error) = flushed {
-                    error!(%error, "the index of the job store cannot be written");
+                // One that is behind is to be made anew: what it holds wants no flushing.
+                if shared.behind().is_some() {
+                    continue;
                 }
+                let flush = |index: &Index| {
+                    if let Err(why) = index.flush() {
+                        // Before the index is let go of, so that this is not said of the next one.
+                        shared.fall_behind(why);
+                    }
+                    Ok(())
+                };
+                shared.with_index(flush).ok();
             }
         };
         let thread = thread::Builder::new().name("jobs-flusher".to_owned());

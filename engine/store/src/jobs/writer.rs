@@ -2,11 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io, iter,
+    fs, io, iter, mem,
     path::PathBuf,
     sync::{
         Arc, PoisonError,
-        atomic::Ordering,
         mpsc::{self, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -94,9 +93,7 @@ impl Writer {
     pub(super) fn run(mut self, queue: &mpsc::Receiver<Request>) {
         loop {
             let first = queue.recv_timeout(TRY_EVERY);
-            if self.shared.behind.load(Ordering::Acquire) {
-                self.catch_up();
-            }
+            self.catch_up();
             let first = match first {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Timeout) => continue,
@@ -116,7 +113,7 @@ impl Writer {
                         }
                     }
                     Request::Remove(run, reply) => {
-                        self.commit(std::mem::take(&mut group));
+                        self.commit(mem::take(&mut group));
                         answer(reply, self.remove(run));
                     }
                 }
@@ -198,20 +195,19 @@ impl Writer {
     /// Flushes the group to the journals, applies it to the index, then shows and acknowledges it. The
     /// index is flushed after that: until then the journals alone hold it.
     fn commit(&mut self, group: Group) {
-        if group.is_empty() {
+        let journalled = self.journal(group);
+        if journalled.is_empty() {
             return;
         }
-        let journalled = self.journal(group);
         let indexed = self.index(&journalled);
-        let indexed = indexed.map_err(|error| -> Cause { Arc::new(error) });
+        let indexed =
+            indexed.map_err(|error| -> Cause { Arc::new(self.shared.fall_behind(error)) });
         if indexed.is_ok() {
             let records = journalled
                 .iter()
                 .map(|it| (it.run, it.addition.record.clone()));
             let runs = self.shared.runs.write();
             runs.unwrap_or_else(PoisonError::into_inner).extend(records);
-        } else {
-            self.shared.behind.store(true, Ordering::Release);
         }
         for Journalled {
             addition, append, ..
@@ -226,18 +222,21 @@ impl Writer {
         self.flusher.wake();
     }
 
+    /// Why nothing may be recorded, where that is so.
+    fn shut(&self) -> Option<IndexError> {
+        if self.ahead {
+            return Some(IndexError::Ahead);
+        }
+        self.shared.behind().map(IndexError::Behind)
+    }
+
     /// What of the group has reached the journals; the rest is told that it has not.
     fn journal(&self, group: Group) -> Vec<Journalled> {
-        let shut = || match (self.ahead, self.shared.behind.load(Ordering::Acquire)) {
-            (true, _) => Some(IndexError::Ahead),
-            (false, true) => Some(IndexError::Behind),
-            (false, false) => None,
-        };
         let (mut written, mut appends) = (Vec::new(), Vec::new());
         for (run, addition) in group {
             let before = addition.record.events - addition.events.len() as u64;
             let journals = &self.shared.journals;
-            let appended = if let Some(shut) = shut() {
+            let appended = if let Some(shut) = self.shut() {
                 Err(Arc::new(shut) as Cause)
             } else {
                 let appended = journals.append(run, before + 1, &addition.events);
@@ -292,6 +291,9 @@ impl Writer {
 
     /// Makes an index anew that is behind the journals, which hold what was acknowledged and no more.
     fn catch_up(&mut self) {
+        let Some(why) = self.shared.behind() else {
+            return;
+        };
         if self.ahead || self.tried.is_some_and(|at| at.elapsed() < TRY_EVERY) {
             return;
         }
@@ -305,13 +307,13 @@ impl Writer {
         let index = self.shared.index.write();
         let mut index = index.unwrap_or_else(PoisonError::into_inner);
         // Two of one folder cannot be open. The first is kept, what a try has left is not.
-        let away = match index.take() {
-            Some(failed) => {
+        let away = match mem::replace(&mut *index, Err(why)) {
+            Ok(failed) => {
                 drop(failed);
                 recovery::set_aside(&self.folder)
             }
-            None if self.folder.exists() => fs::remove_dir_all(&self.folder),
-            None => Ok(()),
+            Err(_) if self.folder.exists() => fs::remove_dir_all(&self.folder),
+            Err(_) => Ok(()),
         };
         let anew = away.map_err(IndexError::Stuck).and_then(|()| {
             let journals = &self.shared.journals;
@@ -319,8 +321,8 @@ impl Writer {
         });
         match anew {
             Ok(anew) => {
-                *index = Some(anew);
-                self.shared.behind.store(false, Ordering::Release);
+                *index = Ok(anew);
+                self.shared.caught_up();
                 info!("the index of the job store has been made anew");
             }
             Err(error) => {
@@ -336,12 +338,17 @@ impl Writer {
         if !record.state.terminal() {
             return Err(StoreError::Illegal(IllegalMove::running(&record)));
         }
+        if let Some(shut) = self.shut() {
+            return Err(failed(&format!("removing {run}"), shut));
+        }
         let gone = self.shared.journals.remove(run);
         gone.map_err(|error| failed(&format!("removing the journal of {run}"), error))?;
-        let gone = self.shared.with_index(|index| index.remove(run));
-        gone.map_err(|error| failed(&format!("removing {run}"), error))?;
         let runs = self.shared.runs.write();
         runs.unwrap_or_else(PoisonError::into_inner).remove(&run);
+        if let Err(error) = self.shared.with_index(|index| index.remove(run)) {
+            // It is made anew without this run.
+            self.shared.fall_behind(error);
+        }
         Ok(())
     }
 }
