@@ -262,7 +262,7 @@ fn planned(kind: &StageKind, options: Value, after: Vec<usize>) -> PlannedStage 
         uses: kind.spec.name.clone(),
         scope: kind.spec.scope,
         slots: (kind.spec.slots)(&options),
-        options,
+        options: Arc::new(options),
         after,
         location: kind.spec.name.clone(),
     }

@@ -112,7 +112,7 @@ pub(crate) struct Parsed {
 
 impl Parsed {
     pub(crate) fn of(found: &Found, catalogue: &Catalogue) -> Result<Self, Stop> {
-        let text = docgenie_pipeline::decode(&found.shown, found.bytes.clone())
+        let text = docgenie_pipeline::decode(&found.shown, found.bytes.to_vec())
             .map_err(|fault| Stop::Faults(vec![*fault]))?;
         let (pipeline, diagnostics) = Pipeline::parse(&found.shown, &text, catalogue);
         match pipeline {

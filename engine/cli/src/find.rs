@@ -1,6 +1,7 @@
 //! Where pipelines are found.
 
 use std::{
+    borrow::Cow,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -22,13 +23,31 @@ pub(crate) struct Found {
     /// The path as messages show it.
     pub(crate) shown: String,
     /// Its bytes, not yet known to be text.
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) bytes: Cow<'static, [u8]>,
     /// The file, absolute; absent for one that is shipped in the binary.
     pub(crate) file: Option<PathBuf>,
     /// The folder that relative paths of options start from.
     pub(crate) dir: PathBuf,
-    /// The path of the `tests.toml` beside it as messages show it, and what reading it gave.
-    pub(crate) tests: Option<(String, io::Result<Vec<u8>>)>,
+}
+
+/// What the names of files in the binary are shown with.
+const SHIPPED_AS: &str = "shipped:";
+
+impl Found {
+    /// The path of the `tests.toml` beside it as messages show it, and what reading it gave; `None` where
+    /// there is none.
+    pub(crate) fn tests(&self) -> Option<(String, io::Result<Cow<'static, [u8]>>)> {
+        let shown = Path::new(&self.shown).with_file_name("tests.toml");
+        let shown = shown.display().to_string();
+        let Some(file) = &self.file else {
+            let file = SHIPPED.get_file(shown.strip_prefix(SHIPPED_AS)?)?;
+            return Some((shown, Ok(file.contents().into())));
+        };
+        match fs::read(file.with_file_name("tests.toml")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            read => Some((shown, read.map(Cow::Owned))),
+        }
+    }
 }
 
 /// Finds a pipeline by name (here, then the user's, then shipped) or by the path of its file or
@@ -60,14 +79,11 @@ pub(crate) fn pipeline(name: &str, home: &Path) -> Result<Found, Stop> {
                 names.join(", ")
             )));
     };
-    let tests = SHIPPED.get_file(format!("{name}/tests.toml"));
-    let tests = tests.map(|file| Ok(file.contents().to_vec()));
     Ok(Found {
-        shown: format!("shipped:{file}"),
-        bytes: shipped.contents().to_vec(),
+        shown: format!("{SHIPPED_AS}{file}"),
+        bytes: shipped.contents().into(),
         file: None,
         dir: PathBuf::from("."),
-        tests: tests.map(|bytes| (format!("shipped:{name}/tests.toml"), bytes)),
     })
 }
 
@@ -95,16 +111,10 @@ fn read(file: &Path) -> Result<Found, Stop> {
     let bytes = fs::read(file).map_err(failed)?;
     let absolute = std::path::absolute(file).map_err(failed)?;
     let dir = absolute.parent().unwrap_or(Path::new(".")).to_owned();
-    let tests = file.with_file_name("tests.toml");
-    let tests = match fs::read(&tests) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        read => Some((tests.display().to_string(), read)),
-    };
     Ok(Found {
         shown,
-        bytes,
+        bytes: bytes.into(),
         dir,
-        tests,
         file: Some(absolute),
     })
 }

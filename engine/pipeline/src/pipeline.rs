@@ -3,19 +3,20 @@
 mod reader;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
 };
 
 use docgenie_document::{Code, Digest};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use self::reader::Reader;
 use crate::{
-    catalogue::{Catalogue, SlotUse, StageSpec},
+    catalogue::{Catalogue, StageSpec},
     diagnostic::{Diagnostic, Report},
     node::{self, Node},
     param::Param,
+    planner::Memo,
     source::{Source, Span},
     template::Formula,
 };
@@ -54,8 +55,9 @@ pub(crate) struct Stage {
     pub(crate) after: Vec<usize>,
     /// The schema of its options, once it was needed, as [`crate::shape::resolved`] makes it.
     pub(crate) schema: OnceLock<Value>,
-    /// Its options and slots, once found without fault, where no parameter has a part in them.
-    pub(crate) fixed: OnceLock<(Map<String, Value>, SlotUse)>,
+    /// The parameters that have a part in it.
+    pub(crate) depends: BTreeSet<String>,
+    pub(crate) memo: Memo,
 }
 
 impl Pipeline {
@@ -127,12 +129,8 @@ impl Pipeline {
 }
 
 fn warn_of_unused(params: &[Param], stages: &[Stage], report: &mut Report) {
-    let templates = stages
-        .iter()
-        .flat_map(|stage| stage.templates.values().flatten());
-    let formulas = templates.chain(stages.iter().filter_map(|stage| stage.when.as_ref()));
-    let used: Vec<_> = formulas.flat_map(Formula::params).collect();
-    for param in params.iter().filter(|param| !used.contains(&&param.name)) {
+    let used = |param: &&Param| stages.iter().any(|it| it.depends.contains(&param.name));
+    for param in params.iter().filter(|param| !used(param)) {
         let name = &param.name;
         report
             .warning(

@@ -1,5 +1,7 @@
 //! What will be done: the stages that are switched on, their options resolved, their order known.
 
+use std::sync::Arc;
+
 use docgenie_document::Digest;
 use serde_json::{Map, Value};
 
@@ -19,7 +21,7 @@ pub struct PlannedStage {
     /// Document or dataset.
     pub scope: Scope,
     /// Options with every parameter filled in and every default written out.
-    pub options: Map<String, Value>,
+    pub options: Arc<Map<String, Value>>,
     /// The slots it touches. `reads_if_present` holds only slots that an earlier stage writes.
     pub slots: SlotUse,
     /// Positions in [`Plan::stages`] of the stages that must have finished a document before this

@@ -2,6 +2,7 @@
 
 mod flow;
 mod plugins;
+mod settled;
 mod values;
 
 use std::{
@@ -12,7 +13,11 @@ use std::{
 use docgenie_document::Code;
 use serde_json::{Map, Value};
 
-use self::values::{Given, Outcome, Values};
+pub(crate) use self::settled::Memo;
+use self::{
+    settled::Settled,
+    values::{Given, Outcome, Values},
+};
 use crate::{
     catalogue::{Scope, SlotUse, StageSpec},
     diagnostic::{Diagnostic, Report},
@@ -21,7 +26,7 @@ use crate::{
     options::{self, BAD_OPTION, Fault, ILL_TYPED_OPTION},
     order,
     pipeline::{Pipeline, Stage},
-    plan::{Plan, PlannedStage, PluginUse},
+    plan::{Plan, PlannedStage},
     shape,
     source::Span,
     wording::{did_you_mean, meant},
@@ -81,19 +86,18 @@ impl Pipeline {
             params: values.into_known(),
             pipeline: self.digest,
             stages: planned_stages(self, &stages, &order, slots),
-            plugins: stages.into_iter().flat_map(|it| it.plugins).collect(),
+            plugins: stages
+                .iter()
+                .flat_map(|it| it.settled.plugins.iter().cloned())
+                .collect(),
         };
         (Some(plan), report.finish())
     }
 }
 
-/// A stage with the values of parameters put in.
 struct Resolved<'a> {
     stage: &'a Stage,
-    is_active: bool,
-    options: Map<String, Value>,
-    slots: SlotUse,
-    plugins: Vec<PluginUse>,
+    settled: Arc<Settled>,
     /// Whether faults hide what it writes.
     is_obscure: bool,
 }
@@ -101,27 +105,47 @@ struct Resolved<'a> {
 /// Puts the values of parameters into stages.
 struct Resolver<'a, 'r> {
     pipeline: &'a Pipeline,
-    values: &'r Values,
+    values: &'r Values<'r>,
     report: &'r mut Report,
 }
 
 impl<'a> Resolver<'a, '_> {
     fn resolve(&mut self, stage: &'a Stage) -> Resolved<'a> {
+        let values = self.values.sure(&stage.depends);
+        let known = values.as_ref().and_then(|values| stage.memo.get(values));
+        if let Some(settled) = known {
+            return Resolved {
+                stage,
+                settled,
+                is_obscure: false,
+            };
+        }
+        let before = self.report.errors();
+        let (settled, is_obscure) = self.settle(stage);
+        let settled = Arc::new(settled);
+        if let Some(values) = values
+            && !is_obscure
+            && self.report.errors() == before
+        {
+            stage.memo.set(&values, settled.clone());
+        }
+        Resolved {
+            stage,
+            settled,
+            is_obscure,
+        }
+    }
+
+    /// What the stage comes to, and whether faults hide what it writes.
+    fn settle(&mut self, stage: &Stage) -> (Settled, bool) {
         let is_active = self.is_active(stage);
         let with = stage.with.as_ref().map(|with| self.filled(stage, with));
-        let mut resolved = Resolved {
-            stage,
+        let mut settled = Settled {
             is_active,
-            options: Map::new(),
-            slots: SlotUse::default(),
-            plugins: Vec::new(),
-            is_obscure: true,
+            ..Settled::default()
         };
-        if let Some((options, slots)) = stage.fixed.get() {
-            resolved.options.clone_from(options);
-            resolved.slots.clone_from(slots);
-            resolved.is_obscure = false;
-        } else if let Some(spec) = &stage.spec {
+        let mut is_obscure = true;
+        if let Some(spec) = &stage.spec {
             let place = stage.uses_span.clone();
             let schema = if spec.variants.is_none() {
                 stage.schema.get_or_init(|| shape::resolved(&spec.options))
@@ -129,20 +153,18 @@ impl<'a> Resolver<'a, '_> {
                 self.schema(spec, with.as_ref())
             };
             let (options, faults) = options::check(&spec.name, schema, with.as_ref(), place);
-            resolved.slots = (spec.slots)(&options);
-            resolved.options = options;
-            resolved.is_obscure = !faults.is_empty() && resolved.slots == SlotUse::default();
-            if stage.templates.is_empty() && faults.is_empty() && spec.variants.is_none() {
-                let fixed = (resolved.options.clone(), resolved.slots.clone());
-                // Where another has been quicker, it has found the same.
-                stage.fixed.set(fixed).ok();
+            settled.slots = (spec.slots)(&options);
+            if is_active {
+                settled.implied = (spec.implies)(&options);
             }
+            settled.options = Arc::new(options);
+            is_obscure = !faults.is_empty() && settled.slots == SlotUse::default();
             for fault in faults {
                 self.report_fault(fault, stage);
             }
         }
-        resolved.plugins = plugins::named(stage, with.as_ref(), &resolved.options);
-        resolved
+        settled.plugins = plugins::named(stage, with.as_ref(), &settled.options);
+        (settled, is_obscure)
     }
 
     /// The schema of a stage's options, which one of them may decide.
@@ -182,16 +204,9 @@ impl<'a> Resolver<'a, '_> {
     /// The stages that run because others ask for them, where the file does not name them itself.
     fn implied(&mut self, stages: &[Resolved<'_>]) -> Vec<Stage> {
         let mut implied: Vec<Stage> = Vec::new();
-        for Resolved {
-            stage,
-            is_active,
-            options,
-            ..
-        } in stages
-        {
-            let spec = stage.spec.as_ref().filter(|_| *is_active);
-            for asked in spec.map_or_else(Vec::new, |spec| (spec.implies)(options)) {
-                let named = stages.iter().filter(|other| other.is_active);
+        for Resolved { stage, settled, .. } in stages {
+            for asked in &settled.implied {
+                let named = stages.iter().filter(|other| other.settled.is_active);
                 let mut uses = named
                     .map(|other| &other.stage.uses)
                     .chain(implied.iter().map(|other| &other.uses));
@@ -203,15 +218,16 @@ impl<'a> Resolver<'a, '_> {
                 implied.push(Stage {
                     id: asked.uses.clone(),
                     span: span.clone(),
-                    uses: asked.uses,
+                    uses: asked.uses.clone(),
                     uses_span: span.clone(),
                     spec,
                     when: None,
-                    with: Some(Node::from_json(span, Value::Object(asked.options))),
+                    with: Some(Node::from_json(span, Value::Object(asked.options.clone()))),
                     templates: BTreeMap::new(),
                     after: Vec::new(),
                     schema: OnceLock::new(),
-                    fixed: OnceLock::new(),
+                    depends: BTreeSet::new(),
+                    memo: Memo::default(),
                 });
             }
         }
@@ -321,7 +337,7 @@ fn option_span(stage: &Stage, option: &str) -> Span {
 
 /// The stages that are switched on, in the order they run.
 fn active_order(stages: &[Resolved<'_>]) -> Vec<usize> {
-    let active = (0..stages.len()).filter(|index| stages[*index].is_active);
+    let active = (0..stages.len()).filter(|index| stages[*index].settled.is_active);
     let active: Vec<_> = active.collect();
     let constraints = active.iter().map(|index| {
         let stage = stages[*index].stage;
@@ -346,7 +362,7 @@ fn planned_stages(
     let hazards = order::hazards(&slots);
     let all = order.iter().zip(slots).zip(hazards);
     let planned = all.filter_map(|((index, slots), hazards)| {
-        let Resolved { stage, options, .. } = &stages[*index];
+        let Resolved { stage, settled, .. } = &stages[*index];
         let named = stage.after.iter();
         let named = named.filter_map(|named| order.iter().position(|at| at == named));
         let after: BTreeSet<_> = hazards.into_iter().chain(named).collect();
@@ -354,7 +370,7 @@ fn planned_stages(
             id: stage.id.clone(),
             uses: stage.uses.clone(),
             scope: stage.spec.as_ref()?.scope,
-            options: options.clone(),
+            options: settled.options.clone(),
             slots,
             after: after.into_iter().collect(),
             location: pipeline.source.location(stage.span.start),

@@ -37,7 +37,7 @@ use crate::{
     job::{Delivery, DeliveryOutcome, JobEvent, JobStore, RunId, RunSpec, RunState, StoreError},
     progress::{Observer, Progress},
     registry::Registry,
-    stage::{DeadLetter, Published, Receipt, StageEnv, StageFailure, caught},
+    stage::{DeadLetter, Published, Receipt, StageEnv, StageFailure, blocking, caught},
 };
 
 pub use self::{
@@ -148,8 +148,19 @@ impl Executor {
         halt: Halt,
         began: impl FnOnce(RunId) + Send,
     ) -> Result<RunOutcome, RunError> {
-        let (plan, stages) = BuiltPlan::build(self, &order)?;
-        let dataset = Dataset::open(&order, &plan, stages).map_err(RunError::Target)?;
+        let (executor, pipeline) = (self.clone(), order.spec.pipeline.clone());
+        let build = move || {
+            let built = BuiltPlan::build(&executor, &order).and_then(|(plan, stages)| {
+                let dataset = Dataset::open(&order, &plan, stages).map_err(RunError::Target)?;
+                Ok((plan, dataset))
+            });
+            Ok(built.map(|(plan, dataset)| (order, plan, dataset)))
+        };
+        let built = blocking(build).await.map_err(|source| RunError::Build {
+            location: pipeline,
+            source,
+        })?;
+        let (order, plan, dataset) = built?;
         let run = self.begin(&order, &plan).await.map_err(RunError::Store)?;
         began(run);
         observer.progress(&Progress::Started {

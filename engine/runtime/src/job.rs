@@ -11,8 +11,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, path::PathBuf, str::FromStr, 
 
 use async_trait::async_trait;
 use docgenie_document::{Code, Digest, DocumentId, Seed, code::Problem};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, ser};
+use serde_json::{Map, Value, value::RawValue};
 
 /// A run's name, `run-17`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -89,7 +89,8 @@ impl From<&Map<String, Value>> for Params {
 
 impl Serialize for Params {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.values().serialize(serializer)
+        let text: &RawValue = serde_json::from_str(&self.0).map_err(ser::Error::custom)?;
+        text.serialize(serializer)
     }
 }
 

@@ -972,7 +972,7 @@ async fn an_artifact_that_only_the_dataset_reads_is_made_anew() {
 fn binding(bench: &Bench, bind: &serde_json::Value) -> RunOrder {
     let (write, print) = (json!({ "count": 2 }), json!({ "test": "binding" }));
     let mut order = order(bench.folder.path(), write, print, 2);
-    order.plan.stages[2].options = bind.as_object().cloned().unwrap();
+    order.plan.stages[2].options = bind.as_object().cloned().unwrap().into();
     order
 }
 
@@ -1191,7 +1191,8 @@ async fn a_delivery_follows_publication_and_its_failure_ends_nothing() {
 async fn where_nothing_is_published_nothing_is_delivered() {
     let bench = Bench::new();
     let mut order = posting(&bench, &[""]);
-    order.plan.stages[2].options = serde_json::from_value(json!({ "idle": true })).unwrap();
+    order.plan.stages[2].options =
+        Arc::new(serde_json::from_value(json!({ "idle": true })).unwrap());
     let outcome = bench.run_order(order, CancellationToken::new()).await;
     assert_eq!(outcome.state, RunState::Completed);
     let skipped = &outcome.deliveries[0].outcome;

@@ -246,7 +246,7 @@ impl StageConfig for AuthorConfig {
 
 /// Writes pages.
 pub struct Author {
-    set: TemplateSet,
+    set: Arc<TemplateSet>,
     /// What each `doc_type` option means, and what to remark where it was free text.
     topics: Vec<(Vec<String>, Option<String>)>,
     languages: Vec<Arc<language::Language>>,
@@ -462,7 +462,7 @@ impl DocumentStage for AuthorStage {
             .map(|format| format!(", {}", format.identity()));
         let formats: String = formats.collect();
         match &self.writer {
-            Writer::Templates(author) => format!("templates {}{formats}", author.set.digest()),
+            Writer::Templates(author) => format!("templates {}{formats}", author.set.digest),
             Writer::Model(writer) => format!("{}{formats}", writer.identity()),
         }
     }

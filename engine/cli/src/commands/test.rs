@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::{
     app::{self, Loaded},
     commands::run,
-    find,
+    find::{self, Found},
     report::{self, Status, Stop},
     runner::Runner,
     signals::Signals,
@@ -59,8 +59,8 @@ struct Expect {
 
 pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status, Stop> {
     let catalogue = app::registry(home).catalogue();
-    let mut loaded = Loaded::new(name, home, &catalogue)?;
-    let cases = cases(loaded.found.tests.take(), name)?;
+    let loaded = Loaded::new(name, home, &catalogue)?;
+    let cases = cases(&loaded.found, name)?;
     let chosen: Vec<&Case> = cases
         .iter()
         .filter(|case| only.is_none_or(|text| case.name.contains(text)))
@@ -90,15 +90,15 @@ pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status
 }
 
 /// The cases of the file at this path, as reading it gave it.
-fn cases(file: Option<(String, io::Result<Vec<u8>>)>, name: &str) -> Result<Vec<Case>, Stop> {
-    let Some((shown, bytes)) = file else {
+fn cases(found: &Found, name: &str) -> Result<Vec<Case>, Stop> {
+    let Some((shown, bytes)) = found.tests() else {
         let message = format!("the pipeline `{name}` has no tests.toml");
         return Err(Stop::new(Status::BadInput, BAD_TESTS, message)
             .hint("docs/pipeline-tests.md shows what stands in one"));
     };
     let bytes = bytes.map_err(|error| find::unreadable(&shown, &error))?;
-    let text =
-        docgenie_pipeline::decode(&shown, bytes).map_err(|fault| Stop::Faults(vec![*fault]))?;
+    let text = docgenie_pipeline::decode(&shown, bytes.into_owned());
+    let text = text.map_err(|fault| Stop::Faults(vec![*fault]))?;
     let bad = |message: String| Stop::new(Status::BadInput, BAD_TESTS, message);
     let tests: Tests = toml::from_str(&text).map_err(|error| {
         let start = error.span().map_or(0, |span| span.start);

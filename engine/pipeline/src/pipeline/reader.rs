@@ -17,6 +17,7 @@ use crate::{
     node::{Entry, Kind, Node, Table},
     order,
     param::{self, Param},
+    planner::Memo,
     source::{Source, Span},
     template::Formula,
     wording::{did_you_mean, one_of},
@@ -257,6 +258,8 @@ impl Reader<'_> {
         if let Some(with) = &with {
             self.templates(with, params, &mut templates);
         }
+        let formulas = templates.values().flatten().chain(&when);
+        let depends = formulas.flat_map(Formula::params).cloned().collect();
         Stage {
             id: id.to_owned(),
             span,
@@ -268,7 +271,8 @@ impl Reader<'_> {
             templates,
             after: Vec::new(),
             schema: OnceLock::new(),
-            fixed: OnceLock::new(),
+            depends,
+            memo: Memo::default(),
         }
     }
 

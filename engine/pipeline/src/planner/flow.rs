@@ -32,7 +32,7 @@ pub(super) fn check_start(pipeline: &Pipeline, stages: &[Resolved<'_>], report: 
     let mut active = stages
         .iter()
         .filter(starts)
-        .filter(|resolved| resolved.is_active);
+        .filter(|resolved| resolved.settled.is_active);
     let Some(first) = active.next() else {
         let is_obscure = stages.iter().any(|resolved| resolved.stage.spec.is_none());
         if let Some(any) = stages.first()
@@ -98,7 +98,7 @@ pub(super) fn check_slots(
     let mut all = Vec::with_capacity(order.len());
     let mut is_obscure = false;
     for index in order {
-        let mut slots = stages[*index].slots.clone();
+        let mut slots = stages[*index].settled.slots.clone();
         let missing = slots.reads.iter().filter(|slot| !written.contains(slot));
         for slot in missing.filter(|_| !is_obscure) {
             report_unwritten(pipeline, *slot, *index, stages, report);
@@ -132,7 +132,7 @@ fn report_unwritten(
     };
     let in_file = stages.iter().find_map(|other| {
         let spec = other.stage.spec.as_ref()?;
-        brings(spec, &other.slots).then_some((other, spec.scope))
+        brings(spec, &other.settled.slots).then_some((other, spec.scope))
     });
     let Some((other, scope)) = in_file else {
         let writers = pipeline.catalogue.iter().filter(|spec| {
@@ -152,7 +152,7 @@ fn report_unwritten(
     let writer = &other.stage.id;
     let place = other.stage.uses_span.clone();
     let (span, label, hint) = match (&other.stage.when, scope) {
-        (Some(when), _) if !other.is_active => (
+        (Some(when), _) if !other.settled.is_active => (
             when.span(),
             format!("switches `{writer}` off, which writes `{slot}`"),
             format!("switch `{writer}` on, or `{id}` off by the same `when`"),

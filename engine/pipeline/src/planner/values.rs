@@ -43,10 +43,10 @@ impl Given<'_> {
 
 /// The values of all parameters.
 #[derive(Default)]
-pub(super) struct Values {
+pub(super) struct Values<'a> {
     values: Map<String, Value>,
-    /// The arguments that gave them.
-    arguments: BTreeMap<String, String>,
+    /// What gave them, but for defaults.
+    given: BTreeMap<String, Given<'a>>,
     /// Those whose value is only one of their type, because a fault stands in the way.
     samples: BTreeSet<String>,
     /// Those of which not even the type is sure.
@@ -62,8 +62,8 @@ pub(super) enum Outcome {
     Unknown,
 }
 
-impl Values {
-    pub(super) fn of<'a>(
+impl<'a> Values<'a> {
+    pub(super) fn of(
         params: &[Param],
         given: impl Iterator<Item = (&'a str, Given<'a>)>,
         report: &mut Report,
@@ -90,6 +90,13 @@ impl Values {
 
     pub(super) fn into_known(self) -> Map<String, Value> {
         self.values
+    }
+
+    /// The values of these parameters, if no fault stands in the way of any.
+    pub(super) fn sure(&self, names: &BTreeSet<String>) -> Option<Vec<&Value>> {
+        let open = !names.is_disjoint(&self.samples) || !names.is_disjoint(&self.untyped);
+        let values = names.iter().map(|name| self.values.get(name));
+        values.collect::<Option<_>>().filter(|_| !open)
     }
 
     /// The value of a formula; failures are reported.
@@ -124,8 +131,11 @@ impl Values {
                 continue;
             };
             let value = display(value);
-            diagnostic.note(match self.arguments.get(name) {
-                Some(argument) => format!("`params.{name}` is {value}, by `{argument}`"),
+            diagnostic.note(match self.given.get(name) {
+                Some(given) => {
+                    let argument = given.argument(name);
+                    format!("`params.{name}` is {value}, by `{argument}`")
+                }
                 None if self.samples.contains(name) => {
                     format!("`params.{name}` is declared, but has no value yet")
                 }
@@ -134,7 +144,7 @@ impl Values {
         }
     }
 
-    fn add(&mut self, param: &Param, given: Option<Given<'_>>, report: &mut Report) {
+    fn add(&mut self, param: &Param, given: Option<Given<'a>>, report: &mut Report) {
         let name = &param.name;
         let value = if param.sound {
             self.checked(param, given, report)
@@ -153,7 +163,7 @@ impl Values {
     fn checked(
         &mut self,
         param: &Param,
-        given: Option<Given<'_>>,
+        given: Option<Given<'a>>,
         report: &mut Report,
     ) -> Option<Value> {
         let Param {
@@ -175,15 +185,14 @@ impl Values {
             }
             return default.clone();
         };
-        let argument = given.argument(name);
         match given.value_for(param) {
             Ok(value) => {
-                self.arguments.insert(name.clone(), argument);
+                self.given.insert(name.clone(), given);
                 Some(value)
             }
             Err(misfit) => {
                 report
-                    .argument_error(misfit.code, &argument, misfit.message)
+                    .argument_error(misfit.code, &given.argument(name), misfit.message)
                     .related(span.clone(), "declared here")
                     .hint(misfit.hint);
                 None

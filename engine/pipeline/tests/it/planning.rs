@@ -58,7 +58,7 @@ fn plan(set: &[(&str, &str)]) -> Plan {
 
 fn options(plan: &Plan, id: &str) -> Value {
     let stage = plan.stages.iter().find(|stage| stage.id == id);
-    Value::Object(stage.unwrap().options.clone())
+    Value::Object((*stage.unwrap().options).clone())
 }
 
 #[test]

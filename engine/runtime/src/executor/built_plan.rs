@@ -155,7 +155,7 @@ fn build_stage(
         let message = format!("there is no stage `{}`", planned.uses);
         StageFailure::new(BAD_OPTIONS, message)
     })?;
-    let mut built = kind.build(planned.options.clone(), env)?;
+    let mut built = kind.build((*planned.options).clone(), env)?;
     if let Built::Dataset(stage) = &mut built {
         stage.named(&planned.id);
     }
@@ -164,7 +164,7 @@ fn build_stage(
         Built::Dataset(stage) => stage.identity(),
         Built::Delivery(_) => String::new(),
     };
-    let mut options = planned.options.clone();
+    let mut options = (*planned.options).clone();
     options.retain(|name, _| !kind.neutral_options.contains(&name.as_str()));
     let facts = StageFacts {
         id: planned.id.clone(),

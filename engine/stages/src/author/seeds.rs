@@ -38,6 +38,9 @@ const MAX_BYTES: usize = 32 << 20;
 const MAX_PNG: usize = 1 << 20;
 /// A PDF that asks for more than this is left to itself.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// For all runs, as making one reads all certificates of the machine; the second may reach private
+/// addresses.
+static FETCHERS: [OnceCell<Fetcher>; 2] = [const { OnceCell::const_new() }; 2];
 
 /// A page of a seed, ready to be looked at.
 #[derive(Clone, Debug)]
@@ -114,7 +117,6 @@ impl Seeds {
 
     async fn load(&self) -> Result<Arc<[SeedPage]>, StageFailure> {
         let mut pages = Vec::new();
-        let fetcher = OnceCell::new();
         for (place, number) in self.places.iter().zip(1..) {
             let bytes = match place {
                 Place::File(named, path) => {
@@ -122,10 +124,7 @@ impl Seeds {
                     blocking(move || read(&named, &path)).await?
                 }
                 Place::Address(address) => {
-                    let fetched = async {
-                        let fetcher = fetcher.get_or_try_init(|| self.fetcher()).await?;
-                        fetcher.fetch(address).await
-                    };
+                    let fetched = async { self.fetcher().await?.fetch(address).await };
                     fetched
                         .await
                         .map_err(|error| unfetched(number, &error))?
@@ -147,12 +146,14 @@ impl Seeds {
         Ok(pages.into())
     }
 
-    async fn fetcher(&self) -> Result<Fetcher, FetchError> {
-        Fetcher::new(Policy {
+    async fn fetcher(&self) -> Result<&'static Fetcher, FetchError> {
+        let policy = Policy {
             allow_private: self.private_addresses,
             max_bytes: MAX_BYTES,
             ..Policy::default()
-        })
+        };
+        let known = &FETCHERS[usize::from(self.private_addresses)];
+        known.get_or_try_init(async || Fetcher::new(policy)).await
     }
 }
 

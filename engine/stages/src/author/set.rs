@@ -1,6 +1,10 @@
 //! The template set: languages, styles and document types, read and compiled once.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, OnceLock},
+};
 
 use docgenie_document::{Digest, Seed};
 use minijinja::{AutoEscape, Environment, Error, UndefinedBehavior, Value, syntax::SyntaxConfig};
@@ -22,6 +26,8 @@ const FUEL: u64 = 5_000_000;
 /// A template set, ready to author.
 pub(super) struct TemplateSet {
     files: Files,
+    /// The digest of all files.
+    pub digest: Digest,
     environment: Environment<'static>,
     /// Languages in order of code.
     pub languages: Vec<Arc<Language>>,
@@ -119,15 +125,25 @@ fn place(path: &str, error: &Error) -> String {
 }
 
 impl TemplateSet {
-    /// The embedded set, with the files of a user's folder over it.
+    /// The embedded set, with the files of a user's folder over it. By itself it is compiled once.
     ///
     /// # Errors
     /// When a file cannot be read, is not valid, or does not compile.
-    pub(super) fn load(over: Option<&PathBuf>) -> Result<Self, SetError> {
-        let mut files = Files::embedded();
+    pub(super) fn load(over: Option<&PathBuf>) -> Result<Arc<Self>, SetError> {
+        static EMBEDDED: OnceLock<Arc<TemplateSet>> = OnceLock::new();
+        let files = Files::embedded();
         if let Some(folder) = over {
-            files = files.overlaid(folder).map_err(SetError::Files)?;
+            let files = files.overlaid(folder).map_err(SetError::Files)?;
+            return Self::of(files).map(Arc::new);
         }
+        if let Some(set) = EMBEDDED.get() {
+            return Ok(set.clone());
+        }
+        let set = Arc::new(Self::of(files)?);
+        Ok(EMBEDDED.get_or_init(|| set).clone())
+    }
+
+    fn of(files: Files) -> Result<Self, SetError> {
         let environment = compile(&files)?;
         let languages = files.below("languages").map(|(_, file)| {
             let language = Language::parse(&file.text);
@@ -143,17 +159,13 @@ impl TemplateSet {
             papers: data(&files, "styles/papers.toml", "list of papers")?,
         };
         Ok(Self {
+            digest: files.digest(),
             files,
             environment,
             languages,
             types,
             styles,
         })
-    }
-
-    /// The digest of all files.
-    pub(super) fn digest(&self) -> Digest {
-        self.files.digest()
     }
 
     /// The language people call so.

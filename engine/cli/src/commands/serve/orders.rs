@@ -1,6 +1,7 @@
 //! Pipelines as the service sees them: listed, planned, and made into orders when their turn comes.
 
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fs,
     path::{Path, PathBuf},
@@ -54,7 +55,7 @@ pub(super) struct Engine {
     vault: Vault,
     residents: Residents,
     /// Pipelines by where they lie, each with the bytes that it was parsed from.
-    parsed: Mutex<HashMap<String, (Vec<u8>, Parsed)>>,
+    parsed: Mutex<HashMap<String, (Cow<'static, [u8]>, Parsed)>>,
 }
 
 impl Engine {
@@ -84,15 +85,16 @@ impl Engine {
     /// The file is read for each request, and parsed where its text has changed: parsing takes longer
     /// than all else that a request needs.
     fn parsed(&self, found: &Found) -> Result<Parsed, Stop> {
-        let known = || self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((bytes, parsed)) = known().get(&found.shown)
+        // Held while it is parsed, so that requests that come together do it once.
+        let mut known = self.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((bytes, parsed)) = known.get(&found.shown)
             && *bytes == found.bytes
         {
             return Ok(parsed.clone());
         }
         let parsed = Parsed::of(found, &self.catalogue)?;
         let entry = (found.bytes.clone(), parsed.clone());
-        known().insert(found.shown.clone(), entry);
+        known.insert(found.shown.clone(), entry);
         Ok(parsed)
     }
 
