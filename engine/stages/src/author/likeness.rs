@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_nearest_paper_is_taken() {
-        let papers = TemplateSet::load(None).unwrap().styles.papers;
+        let papers = &TemplateSet::load(None).unwrap().styles.papers;
         let all = papers.iter().map(|(name, paper)| (name.as_str(), paper));
         let all: Vec<_> = all.collect();
         let check = |size, points, expected: &str| {
