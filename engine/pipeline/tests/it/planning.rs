@@ -203,6 +203,32 @@ fn json_sets_parameters_too() {
 }
 
 #[test]
+fn a_plan_holds_nothing_of_the_plan_before() {
+    let (pipeline, _) = Pipeline::parse("p.toml", FILE, &catalogue());
+    let pipeline = pipeline.unwrap();
+    for set in [
+        &[][..],
+        &[("count", "7")],
+        &[],
+        &[("scan", "false"), ("kind", "memo")],
+        &[("wear", "2")],
+        &[("wear", "1"), ("languages", "deu")],
+        &[("wear", "1"), ("languages", "deu")],
+        &[("nonsense", "1")],
+        &[],
+    ] {
+        let owned = set
+            .iter()
+            .map(|(name, text)| ((*name).into(), (*text).into()));
+        let owned: Vec<_> = owned.collect();
+        let (again, found) = pipeline.plan(&owned);
+        let (anew, expected) = planned("p.toml", FILE, &owned);
+        assert_eq!(format!("{again:?}"), format!("{anew:?}"), "{set:?}");
+        assert_eq!(format!("{found:?}"), format!("{expected:?}"), "{set:?}");
+    }
+}
+
+#[test]
 fn a_plan_is_drawn() {
     let (plan, _) = planned(
         "p.toml",
