@@ -46,6 +46,9 @@ const STORAGE_TOKENS: [[(&str, &str); 2]; 2] = [
 /// Variables that hold the key for a language model.
 const MODEL_KEYS: [&str; 2] = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
 
+/// The bytes of a pipeline's file, and what they were parsed to.
+type Known = (Cow<'static, [u8]>, Parsed);
+
 /// The pipelines and plugins of this machine.
 pub(super) struct Engine {
     home: PathBuf,
@@ -55,7 +58,7 @@ pub(super) struct Engine {
     vault: Vault,
     residents: Residents,
     /// Pipelines by where they lie, each with the bytes that it was parsed from.
-    parsed: Mutex<HashMap<String, (Cow<'static, [u8]>, Parsed)>>,
+    parsed: Mutex<HashMap<String, Known>>,
 }
 
 impl Engine {
