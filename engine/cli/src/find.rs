@@ -13,6 +13,9 @@ use crate::report::{Status, Stop};
 
 static SHIPPED: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/../../pipelines");
 
+/// What the names of its files are shown with.
+const SHIPPED_AS: &str = "shipped:";
+
 /// No pipeline has this name or path.
 pub(crate) const NO_PIPELINE: Code = Code::new("DG0902");
 /// A pipeline file cannot be read.
@@ -29,9 +32,6 @@ pub(crate) struct Found {
     /// The folder that relative paths of options start from.
     pub(crate) dir: PathBuf,
 }
-
-/// What the names of files in the binary are shown with.
-const SHIPPED_AS: &str = "shipped:";
 
 impl Found {
     /// The path of the `tests.toml` beside it as messages show it, and what reading it gave; `None` where

@@ -95,6 +95,7 @@ impl Pipeline {
     }
 }
 
+/// A stage and what it comes to in this plan.
 struct Resolved<'a> {
     stage: &'a Stage,
     settled: Arc<Settled>,

@@ -105,7 +105,7 @@ pub enum RunError {
     /// A stage could not be made.
     #[error("the stage at {location} cannot be made")]
     Build {
-        /// `path:line:column` of the stage.
+        /// `path:line:column` of the stage; the pipeline's name where a panic hides which it was.
         location: String,
         /// Why.
         #[source]

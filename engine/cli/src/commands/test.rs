@@ -89,7 +89,7 @@ pub(super) fn test(name: &str, only: Option<&str>, home: &Path) -> Result<Status
     Err(Stop::new(Status::SomeFailed, CASES_FAILED, message))
 }
 
-/// The cases of the file at this path, as reading it gave it.
+/// The cases of a pipeline called so.
 fn cases(found: &Found, name: &str) -> Result<Vec<Case>, Stop> {
     let Some((shown, bytes)) = found.tests() else {
         let message = format!("the pipeline `{name}` has no tests.toml");
