@@ -217,7 +217,7 @@ struct Bind {
     /// Writes no list.
     #[serde(default)]
     idle: bool,
-    /// `add` or `finish`.
+    /// `build`, `add` or `finish`.
     #[serde(default)]
     panics_in: String,
     /// The folder that it owns, where it owns one.
@@ -245,6 +245,7 @@ impl StageConfig for Bind {
     }
 
     fn build(self, _: &StageEnv) -> Result<Built, StageFailure> {
+        assert_ne!(self.panics_in, "build");
         Ok(Built::Dataset(Box::new(Binder {
             options: self,
             bound: Vec::new(),
@@ -987,6 +988,19 @@ async fn a_dataset_stage_that_panics_fails_the_run() {
         assert_eq!(record.state, RunState::Failed);
         bench.nothing_appeared();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stage_that_panics_while_it_is_made_begins_no_run() {
+    let bench = Bench::new();
+    let order = binding(&bench, &json!({ "panics_in": "build" }));
+    let refused = bench.execute(order, CancellationToken::new()).await;
+    let Err(RunError::Build { source, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(source.problem.code, PANIC.as_str());
+    assert_eq!(bench.jobs.runs(9, 0).await.unwrap(), []);
+    bench.nothing_appeared();
 }
 
 #[tokio::test(flavor = "multi_thread")]
