@@ -186,7 +186,7 @@ pub(crate) fn zip_size(run: &RunRecord) -> Option<u64> {
 }
 
 /// Removes what a run has made; what is not there any more is no fault.
-pub(crate) async fn remove(service: &Service, run: &RunRecord) {
+pub(crate) async fn remove(service: &Service, run: &RunRecord) -> ApiResult<()> {
     let home = service.results();
     let packed = home.join(format!("{}.zip", run.id));
     // A run's results and uploads lie in one folder of their own.
@@ -215,9 +215,9 @@ pub(crate) async fn remove(service: &Service, run: &RunRecord) {
         }
         Ok(())
     });
-    if let Err(error) = removed.await {
+    removed.await.inspect_err(|error| {
         tracing::warn!(run = %run.id, ?error, "what a run has made could not be removed");
-    }
+    })
 }
 
 /// A file as a response that is read as it is sent.

@@ -218,13 +218,16 @@ pub(crate) async fn remove(call: Call) -> ApiResult {
     Ok(Json(json!({ "removed": run.id.to_string() })).into_response())
 }
 
-/// Forgets a run and removes what it has made.
+/// Removes what a run has made and forgets it.
 pub(crate) async fn forget(service: &Service, run: &RunRecord) -> ApiResult<()> {
+    // Files first: nobody looks for those of a run that is forgotten. The store refuses one at work.
+    if run.state.terminal() {
+        results::remove(service, run).await?;
+    }
     service.queue.jobs().remove(run.id).await?;
     if let Some(origin) = &run.spec.origin {
         service.directory.remove(run.id, origin);
     }
-    results::remove(service, run).await;
     Ok(())
 }
 
